@@ -1,0 +1,8 @@
+"""Kernels: the hub's side of them."""
+
+from django.apps import AppConfig
+
+
+class KernelsConfig(AppConfig):
+    name = "kernels_app"
+    verbose_name = "Kernels"

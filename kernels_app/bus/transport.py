@@ -1,0 +1,119 @@
+"""The shape of the wire: what the Redis transport and its in-memory twin both do.
+
+Logs are ordered and kept until trimmed; topics are live only (a subscriber that was away reads
+the log from where it was). Nothing here knows what the payloads are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from kernels_app.bus.identifiers import StreamId
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One entry of a log."""
+
+    id: StreamId
+    payload: bytes
+
+
+class GroupEntry(msgspec.Struct, frozen=True):
+    """One entry delivered to a consumer group, to be acknowledged."""
+
+    stream: str
+    id: StreamId
+    payload: bytes
+
+
+class TransportError(Exception):
+    """The wire is not there at the moment (connection lost, server loading). Try again."""
+
+
+class StaleSequence(Exception):
+    """An explicit entry id was not above the log's last one: this entry is there already."""
+
+
+class Publication(msgspec.Struct, frozen=True):
+    """One thing to write, in a pipeline: to a log, to a topic, or both at once."""
+
+    payload: bytes
+    log: str | None = None
+    entry_id: StreamId | None = None  # None: the transport gives one
+    topic: str | None = None
+
+
+# Called for each message of a topic, in order, on the event loop; must not block. Called with None
+# after the subscription was interrupted: what was missed must be read from the log.
+TopicListener = Callable[[bytes | None], None]
+
+
+class Transport(Protocol):
+    """All coroutines raise TransportError when the wire is down; cancelling one leaves it usable."""
+
+    async def write(self, publications: Sequence[Publication]) -> list[StreamId | None]:
+        """Write all, in order, in one round trip; the ids given to log entries (None for topics
+        and for entries refused because their explicit id is not above the log's last)."""
+        ...
+
+    async def read_log(
+        self, log: str, *, after: StreamId = StreamId("0-0"), count: int | None = None
+    ) -> list[Entry]:
+        """Entries after `after`, oldest first."""
+        ...
+
+    async def last_id(self, log: str) -> StreamId | None:
+        """Id of the newest entry ever written to the log that it still knows; None when absent."""
+        ...
+
+    async def trim_log(self, log: str, *, up_to: StreamId) -> None:
+        """Forget entries with ids up to and including `up_to`."""
+        ...
+
+    async def delete_log(self, log: str) -> None: ...
+
+    def follow_log(self, log: str, *, after: StreamId) -> AsyncIterator[Entry]:
+        """Entries as they come, waiting for more; survives interruptions of the wire."""
+        ...
+
+    async def read_group(
+        self, streams: Sequence[str], *, group: str, consumer: str, count: int, wait_ms: int
+    ) -> list[GroupEntry]:
+        """Entries for this consumer; first those it got before and never acknowledged."""
+        ...
+
+    async def acknowledge(self, entries: Sequence[GroupEntry], *, group: str) -> None:
+        """Acknowledge, and forget the entries."""
+        ...
+
+    async def subscribe(self, topic: str, listener: TopicListener) -> Callable[[], Awaitable[None]]:
+        """Listen to a topic; returns what ends it. Once it returns, nothing published later is missed
+        (short of an interruption, which the listener is told by None)."""
+        ...
+
+    async def acquire_lease(self, key: str, *, holder: str, ttl_s: float) -> int | None:
+        """A new fencing number, larger than any before for this key; None while another holds it."""
+        ...
+
+    async def renew_lease(self, key: str, *, holder: str, fence: int, ttl_s: float) -> bool:
+        """False when the lease is not ours any more."""
+        ...
+
+    async def release_lease(self, key: str, *, holder: str, fence: int) -> None: ...
+
+    async def put_value(self, key: str, value: bytes, *, ttl_s: float | None = None) -> None: ...
+
+    async def get_value(self, key: str) -> bytes | None: ...
+
+    async def delete_value(self, key: str) -> None: ...
+
+    async def put_field(self, key: str, field: str, value: bytes) -> None: ...
+
+    async def get_fields(self, key: str) -> dict[str, bytes]: ...
+
+    async def delete_field(self, key: str, field: str) -> None: ...
+
+    async def close(self) -> None: ...

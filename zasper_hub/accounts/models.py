@@ -1,0 +1,93 @@
+"""People, the teams they belong to, their API tokens, and the audit log."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+
+class User(AbstractUser):
+    """A person who signs in. `display_name` is what other people see; empty means the username."""
+
+    display_name = models.CharField(max_length=100, blank=True)
+    theme = models.CharField(
+        max_length=6,
+        default="system",
+        choices=[("system", "As the system"), ("light", "Light"), ("dark", "Dark")],
+    )
+
+    @property
+    def shown_name(self) -> str:
+        return self.display_name or self.username
+
+
+class TeamRole(models.TextChoices):
+    MEMBER = "member", "Member"
+    ADMIN = "admin", "Administrator"
+
+
+class Team(models.Model):
+    """Owns projects. Each person has one personal team, created with the account."""
+
+    slug = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=100)
+    personal_of = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="personal_team",
+        help_text="The person whose personal team this is; empty for a shared team.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class TeamMembership(models.Model):
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="team_memberships"
+    )
+    role = models.CharField(max_length=10, choices=TeamRole.choices, default=TeamRole.MEMBER)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["team", "user"], name="one_membership_a_team")
+        ]
+
+
+class ApiToken(models.Model):
+    """A bearer token. Only its hash is kept; the text is shown once, when it is made."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens"
+    )
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(
+        max_length=12, unique=True, help_text="The token's public first part, by which it is found."
+    )
+    secret_hash = models.CharField(max_length=64, help_text="SHA-256 of the whole token, hex.")
+    scopes = models.JSONField(default=list, help_text="A list of scope names, see tokens.Scope.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+
+class AuditEvent(models.Model):
+    """One thing somebody did that an administrator may have to look up. Never holds content."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="audit_events"
+    )
+    action = models.CharField(max_length=50, db_index=True, help_text="e.g. `sign_in`, `run`, `share`")
+    target = models.CharField(max_length=200, blank=True, help_text="kind:id of what it was done to")
+    details = models.JSONField(default=dict)
+    address = models.GenericIPAddressField(null=True, blank=True)

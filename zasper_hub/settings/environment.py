@@ -1,0 +1,53 @@
+"""The hub's settings as read, once, from the environment: typed, with their defaults.
+
+Every field has a row in docs/reference/settings.md (compared by tests/architecture).
+A secret may also be given as a file: `NAME_FILE=/path` (Docker secrets).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+
+SECRET_NAMES = ("HUB_ADMIN_PASSWORD", "DATABASE_URL", "REDIS_URL", "HUB_SECRET_KEY")
+
+
+class Environment(BaseSettings):
+    """What an operator can set. Names in the environment are the upper-case field names."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    hub_host: str = "127.0.0.1"
+    hub_port: int = Field(default=8000, ge=1, le=65535)
+    hub_data_dir: Path = BASE_DIR / "data"
+    hub_admin_user: str = "admin"
+    hub_admin_password: SecretStr | None = None
+    hub_secret_key: SecretStr | None = None
+    # None: SQLite in the data directory, and the embedded Valkey's socket in it.
+    database_url: SecretStr | None = None
+    redis_url: SecretStr | None = None
+    hub_public_url: str | None = None
+    hub_debug: bool = False
+
+
+def read_environment(source: Mapping[str, str] | None = None) -> Environment:
+    """Environment of this process, secrets read from `…_FILE` where that is given.
+
+    Raises:
+        pydantic.ValidationError: a value is not of its type or outside its range.
+        OSError: a `…_FILE` cannot be read.
+    """
+    environ = os.environ if source is None else source
+    values = {key.lower(): value for key, value in environ.items() if value != ""}
+    for name in SECRET_NAMES:
+        file_name = values.get(f"{name.lower()}_file")
+        if file_name is not None:
+            values[name.lower()] = Path(file_name).read_text(encoding="utf-8").strip()
+    known = {key: value for key, value in values.items() if key in Environment.model_fields}
+    return Environment.model_validate(known)

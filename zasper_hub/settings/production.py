@@ -1,0 +1,3 @@
+"""Settings of a running hub."""
+
+from zasper_hub.settings.base import *  # noqa: F403
