@@ -3,7 +3,26 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path, re_path
 from django.urls.resolvers import URLPattern, URLResolver
 
-urlpatterns: list[URLPattern | URLResolver] = [path("admin/", admin.site.urls)]
+from kernels_app.api import routers as kernel_routers
+from notebooks_app.api import routers as notebook_routers
+from zasper_hub import frontend, health
+from zasper_hub.accounts.api import hub_api
+from zasper_hub.accounts.api_routes import router as account_router
+
+for router in (account_router, *notebook_routers, *kernel_routers):
+    hub_api.add_router("", router)
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("admin/", admin.site.urls),
+    path("accounts/", include("zasper_hub.accounts.urls")),
+    path("api/hub/v1/", hub_api.urls),
+    path("frame/<str:build>/<path:name>", frontend.output_frame, name="output-frame"),
+    # The app routes these itself; what it does not know it says so.
+    path("", frontend.app_page, name="app"),
+    re_path(r"^(?P<path>(?:p|account)(?:/.*)?)$", frontend.app_page, name="app-page"),
+]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dj_database_url
 
+from zasper_hub.embedded.layout import run_dir_of
 from zasper_hub.settings.environment import BASE_DIR, Environment, read_environment
 
 ENV: Environment = read_environment()
@@ -92,9 +93,76 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 
 # The embedded Valkey listens on a socket in the data directory only: no port, no password.
 REDIS_URL: str = (
-    ENV.redis_url.get_secret_value() if ENV.redis_url else f"unix://{DATA_DIR}/run/valkey.sock"
+    ENV.redis_url.get_secret_value() if ENV.redis_url else f"unix://{run_dir_of(DATA_DIR)}/valkey.sock"
 )
 
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 FRONTEND_DIST = BASE_DIR / "frontend" / "dist"
+STATICFILES_DIRS = [
+    BASE_DIR / "zasper_hub" / "static",
+    *([("app", FRONTEND_DIST / "app")] if (FRONTEND_DIST / "app").is_dir() else []),
+]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+# Vite names its files by content; the rest may change with an upgrade.
+WHITENOISE_IMMUTABLE_FILE_TEST = r"/static/app/assets/.+-[A-Za-z0-9_-]{8,}\."
+
+# The wire. A separate logical database keeps the broker's keys apart from the streams.
+BUS_URL: str = REDIS_URL
+
+
+def _redis_database(url: str, number: int) -> str:
+    """`url` pointing at logical database `number`."""
+    if url.startswith("unix://"):
+        return f"{url}?db={number}"
+    return f"{url.rstrip('/')}/{number}" if url.count("/") <= 3 else url
+
+
+CHANNEL_LAYERS = {
+    # Hints only ("a file changed"): a lost one costs a refetch. Kernel traffic is on the bus.
+    "default": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "CONFIG": {"hosts": [_redis_database(REDIS_URL, 2)], "capacity": 200, "expiry": 20},
+    }
+}
+
+CELERY_BROKER_URL: str = (
+    _redis_database(REDIS_URL, 1).replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
+)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "celerybeat-schedule")
+CELERY_TASK_TIME_LIMIT = 1800
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_TIMEZONE = "UTC"
+
+LOGIN_URL = "/accounts/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/accounts/login/"
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+IS_HTTPS = bool(ENV.hub_public_url and ENV.hub_public_url.startswith("https://"))
+if IS_HTTPS:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CSRF_TRUSTED_ORIGINS = [ENV.hub_public_url.rstrip("/")] if ENV.hub_public_url else []
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": ENV.hub_log_level},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "django.channels.server": {"level": "WARNING"},
+    },
+}

@@ -34,6 +34,9 @@ class Environment(BaseSettings):
     redis_url: SecretStr | None = None
     hub_public_url: str | None = None
     hub_debug: bool = False
+    hub_log_level: str = Field(default="WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    hub_kernel_python: Path = BASE_DIR / ".kernel-venv" / "bin" / "python"
+    hub_max_kernels_per_user: int = Field(default=10, ge=1)
 
 
 def read_environment(source: Mapping[str, str] | None = None) -> Environment:

@@ -1,3 +1,3 @@
 """Settings of a running hub."""
 
-from zasper_hub.settings.base import *  # noqa: F403
+from zasper_hub.settings.base import *

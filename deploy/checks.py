@@ -1,0 +1,91 @@
+"""`make test`, `make lint` …: each check is one command; this runs those asked for and sums up.
+
+The Python tests come last, so that the closing line is pytest's own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = ROOT / ".venv" / "bin"
+sys.path.insert(0, str(ROOT))
+
+CODE = ["zasper_hub", "notebooks_app", "kernels_app", "tests", "bench", "deploy", "manage.py"]
+
+
+def npm(*words: str) -> list[str]:
+    return [sys.executable, str(ROOT / "deploy" / "bootstrap.py"), "--dev", "--npm", *words]
+
+
+CHECKS: dict[str, list[tuple[str, list[str]]]] = {
+    "lint": [
+        ("ruff", [str(BIN / "ruff"), "check", *CODE]),
+        ("ruff format", [str(BIN / "ruff"), "format", "--check", *CODE]),
+        ("eslint", npm("run", "lint")),
+    ],
+    "types": [
+        ("mypy --strict", [str(BIN / "mypy")]),
+        ("tsc", npm("run", "typecheck")),
+    ],
+    "imports": [("import-linter", [str(BIN / "lint-imports")])],
+    "frontend": [("vitest", npm("test")), ("size of the first load", npm("run", "check-size"))],
+    "python": [("pytest", [str(BIN / "python"), "-m", "pytest"])],
+    "api-types": [
+        ("openapi", [str(BIN / "python"), "manage.py", "openapi", "--output", "frontend/openapi.json"]),
+        ("schema.d.ts", npm("run", "api-types")),
+    ],
+}
+ALL = ("lint", "types", "imports", "frontend", "python")
+
+
+def install_browser() -> None:
+    """Debian's Chromium for the browser tests, when there is none and we may install it."""
+    if shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"):
+        return
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        print("installing chromium for the browser tests …", flush=True)
+        environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+        subprocess.run(["apt-get", "update", "-qq"], env=environment, check=False, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core"],
+            env=environment,
+            check=False,
+            stdout=subprocess.DEVNULL,
+        )
+    if not shutil.which("chromium"):
+        sys.exit("The browser tests need Chromium: apt-get install chromium")
+
+
+def main(names: list[str]) -> int:
+    wanted = list(ALL) if names == ["all"] else names
+    unknown = [name for name in wanted if name not in CHECKS]
+    if unknown or not wanted:
+        print(f"which check? one or more of: all {' '.join(CHECKS)}", file=sys.stderr)
+        return 2
+    if "python" in wanted:
+        install_browser()
+    failed = []
+    for name in wanted:
+        for title, command in CHECKS[name]:
+            started = time.monotonic()
+            print(f"== {title}", flush=True)
+            code = subprocess.run(command, cwd=ROOT, check=False).returncode
+            print(
+                f"== {title}: {'ok' if code == 0 else 'FAILED'} ({time.monotonic() - started:.0f} s)",
+                flush=True,
+            )
+            if code != 0:
+                failed.append(title)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,25 @@
+"""The worker: Celery with beat, for what is done periodically and in the background."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zasper_hub.settings.production")
+
+app = Celery("zasper_hub")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@app.on_after_finalize.connect
+def _collect_schedules(sender: Celery, **_: Any) -> None:
+    """Beat's schedule is each app's own `tasks.BEAT_SCHEDULE`, put together here."""
+    from kernels_app import tasks as kernel_tasks
+    from notebooks_app import tasks as notebook_tasks
+    from zasper_hub.accounts import tasks as account_tasks
+
+    for module in (account_tasks, notebook_tasks, kernel_tasks):
+        sender.conf.beat_schedule.update(module.BEAT_SCHEDULE)

@@ -1,0 +1,109 @@
+"""The programs of the embedded hub: how each is started, in which order they end. No Django."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from zasper_hub.embedded import valkey
+from zasper_hub.embedded.layout import Layout
+from zasper_hub.settings.environment import BASE_DIR, Environment
+
+# A document of 500 cells may come as one update; uploads come by HTTP. Daphne's own default is 1 MiB.
+MAX_WEBSOCKET_MESSAGE_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Program:
+    """One child process. Programs of a higher `stop_rank` are told to end later."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    stop_rank: int
+    stop_timeout_s: float
+    inherited_fds: tuple[int, ...] = ()
+
+
+def hub_environment(layout: Layout, environment: Environment, secret_key: str) -> dict[str, str]:
+    """What web, recorder and worker get: everything of this process, the derived addresses, the key."""
+    redis_url = (
+        environment.redis_url.get_secret_value()
+        if environment.redis_url
+        else f"unix://{layout.valkey_socket}"
+    )
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "zasper_hub.settings.production",
+        "HUB_DATA_DIR": str(layout.data_dir),
+        "HUB_SECRET_KEY": secret_key,
+        "REDIS_URL": redis_url,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def node_environment(layout: Layout, environment: Environment, redis_url: str) -> dict[str, str]:
+    """What the node gets: nothing of the hub's secrets, so that no kernel can inherit them."""
+    kept = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "TMPDIR", "USER", "LOGNAME")
+    return {
+        **{name: os.environ[name] for name in kept if name in os.environ},
+        **{name: value for name, value in os.environ.items() if name.startswith("NODE_")},
+        "NODE_ID": "local",
+        "NODE_PROJECTS_ROOT": str(layout.projects_dir),
+        "NODE_RUN_DIR": str(layout.run_dir),
+        "NODE_KERNEL_PYTHON": str(environment.hub_kernel_python),
+        "NODE_HOLDER": f"parent-{os.getpid()}",
+        "REDIS_URL": redis_url,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(BASE_DIR),
+    }
+
+
+def valkey_program(layout: Layout) -> Program:
+    return Program(
+        name="valkey",
+        command=(valkey.find_server(), str(valkey.write_configuration(layout))),
+        environment=dict(os.environ),
+        stop_rank=3,
+        stop_timeout_s=3,
+    )
+
+
+def hub_programs(
+    layout: Layout, environment: Environment, secret_key: str, *, listener_fd: int
+) -> list[Program]:
+    """web, recorder, worker and node."""
+    hub = hub_environment(layout, environment, secret_key)
+    python = sys.executable
+    web = (
+        python, "-m", "daphne", "--fd", str(listener_fd), "--verbosity", "0",
+        "--websocket_timeout", "-1", "--no-server-name",
+        "--websocket-max-message-size", str(MAX_WEBSOCKET_MESSAGE_BYTES),
+        "--websocket-max-frame-size", str(MAX_WEBSOCKET_MESSAGE_BYTES),
+        "--application-close-timeout", "3",
+        "zasper_hub.asgi:application",
+    )  # fmt: skip
+    worker = (
+        python, "-m", "celery", "--app", "zasper_hub", "worker", "--beat", "--pool", "solo",
+        "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat",
+    )  # fmt: skip
+    return [
+        Program("web", web, hub, stop_rank=0, stop_timeout_s=3, inherited_fds=(listener_fd,)),
+        Program("worker", worker, hub, stop_rank=0, stop_timeout_s=3),
+        Program(
+            "node",
+            (python, "-m", "kernels_app.node"),
+            node_environment(layout, environment, hub["REDIS_URL"]),
+            stop_rank=1,
+            stop_timeout_s=4,
+        ),
+        Program(
+            "recorder",
+            (python, str(BASE_DIR / "manage.py"), "recorder"),
+            hub,
+            stop_rank=2,
+            stop_timeout_s=2,
+        ),
+    ]
