@@ -125,8 +125,8 @@ class Error(CellOperation, frozen=True, kw_only=True, tag="error"):
 
 
 class Notice(CellOperation, frozen=True, kw_only=True, tag="notice"):
-    """A new output `index`: a limit of the hub that the person must see (kept as a stderr stream
-    with metadata `{"zasper": {"notice": code}}` in the notebook)."""
+    """A new output `index`: a limit of the hub that the person must see (in the notebook, a
+    `display_data` of text with metadata `{"zasper": {"notice": code}}`)."""
 
     index: int
     code: str

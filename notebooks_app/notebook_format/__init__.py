@@ -1,0 +1,30 @@
+"""Reading and writing `.ipynb` files, and the folded form of outputs. Pure."""
+
+from notebooks_app.notebook_format.contents import Cell, Notebook, NotebookError, with_cell_ids
+from notebooks_app.notebook_format.mime import decode_payload, encode_payload, is_binary_mime, is_json_mime
+from notebooks_app.notebook_format.outputs import (
+    INLINE_LIMIT_BYTES,
+    BlobMissing,
+    fold_outputs,
+    unfold_outputs,
+)
+from notebooks_app.notebook_format.reading import MAX_NOTEBOOK_BYTES, read_notebook
+from notebooks_app.notebook_format.writing import write_notebook
+
+__all__ = [
+    "INLINE_LIMIT_BYTES",
+    "MAX_NOTEBOOK_BYTES",
+    "BlobMissing",
+    "Cell",
+    "Notebook",
+    "NotebookError",
+    "decode_payload",
+    "encode_payload",
+    "fold_outputs",
+    "is_binary_mime",
+    "is_json_mime",
+    "read_notebook",
+    "unfold_outputs",
+    "with_cell_ids",
+    "write_notebook",
+]
