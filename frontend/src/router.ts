@@ -1,0 +1,62 @@
+import { computed, signal } from "@preact/signals";
+
+export type Route =
+  | { page: "dashboard" }
+  | { page: "project"; team: string; project: string; path: string | null }
+  | { page: "account" }
+  | { page: "not-found" };
+
+/** The page an address names. Malformed escapes and unknown addresses are `not-found`. */
+export function parseRoute(pathname: string): Route {
+  let parts: string[];
+  try {
+    parts = pathname.split("/").filter(Boolean).map(decodeURIComponent);
+  } catch {
+    return { page: "not-found" };
+  }
+  const [first, team, project, marker, ...rest] = parts;
+  if (first === undefined) return { page: "dashboard" };
+  if (first === "account" && team === undefined) return { page: "account" };
+  if (first === "p" && team !== undefined && project !== undefined) {
+    if (marker === undefined) return { page: "project", team, project, path: null };
+    if (marker === "f" && rest.length > 0) return { page: "project", team, project, path: rest.join("/") };
+  }
+  return { page: "not-found" };
+}
+
+export function projectUrl(project: { team: string; slug: string }, path: string | null = null): string {
+  const base = `/p/${encodeURIComponent(project.team)}/${encodeURIComponent(project.slug)}`;
+  return path ? `${base}/f/${path.split("/").map(encodeURIComponent).join("/")}` : base;
+}
+
+const pathname = signal(location.pathname);
+export const route = computed(() => parseRoute(pathname.value));
+
+/** Shows another page of the app without a reload. */
+export function navigate(url: string, options: { replace?: boolean } = {}): void {
+  if (url === location.pathname) return;
+  if (options.replace) history.replaceState(null, "", url);
+  else history.pushState(null, "", url);
+  pathname.value = new URL(url, location.href).pathname;
+}
+
+/** Follows the browser's buttons and plain clicks on links within the app. */
+export function startRouter(): void {
+  addEventListener("popstate", () => (pathname.value = location.pathname));
+  addEventListener("click", (event) => {
+    const url = appLink(event);
+    if (url === null) return;
+    event.preventDefault();
+    navigate(url);
+  });
+}
+
+/** The address within the app that this click asks for, or null when the browser should do it. */
+export function appLink(event: MouseEvent): string | null {
+  if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return null;
+  const link = event.target instanceof Element ? event.target.closest("a") : null;
+  if (!link || link.target || link.hasAttribute("download")) return null;
+  const url = new URL(link.href, location.href);
+  if (url.origin !== location.origin || url.hash || parseRoute(url.pathname).page === "not-found") return null;
+  return url.pathname;
+}
