@@ -1,0 +1,48 @@
+"""Settings of sign-in, throttling and access. Read by `base`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+
+def origins_of(public_url: str | None) -> list[str]:
+    """The one origin that the hub's pages have for a browser; empty when it is whatever address they were asked at."""
+    if not public_url:
+        return []
+    parts = urlsplit(public_url)
+    return [f"{parts.scheme}://{parts.netloc}"]
+
+
+# Sockets of one person in one web process: a browser with thirty notebooks open has about sixty.
+HUB_MAX_SOCKETS = 200
+
+# Bodies that are read into memory (JSON). Files are streamed and have their own limit.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+DATA_UPLOAD_MAX_NUMBER_FILES = 100
+
+SESSION_COOKIE_AGE = 14 * 24 * 3600  # two weeks since the sign-in was last renewed
+SESSION_SAVE_EVERY_REQUEST = False
+CSRF_FAILURE_VIEW = "zasper_hub.accounts.views.csrf_failure"
+
+# allauth: sign-in by username and password. Accounts are made by administrators.
+ACCOUNT_ADAPTER = "zasper_hub.accounts.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_SESSION_REMEMBER = True
+# One address may try many names (an office behind one router), yet not without end. Names: axes, below.
+ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": False}
+
+# axes: tries of one name from one address.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 8
+AXES_COOLOFF_TIME = timedelta(minutes=5)
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_USERNAME_FORM_FIELD = "login"
+AXES_LOCKOUT_CALLABLE = "zasper_hub.accounts.views.locked_out"
+AXES_VERBOSE = False
+AXES_DISABLE_ACCESS_LOG = True  # the audit log has the sign-ins
