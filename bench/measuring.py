@@ -1,0 +1,77 @@
+"""What the scenarios share: quantiles, process figures, the machine's description, result files."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def quantile(values: Sequence[float], q: float) -> float:
+    """The smallest value that at least a share `q` of `values` does not exceed (nearest rank)."""
+    ordered = sorted(values)
+    rank = max(1, -(-len(ordered) * q // 1))
+    return ordered[int(rank) - 1]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a result was measured."""
+
+    cpu_count: int
+    cpu_model: str
+    memory_gb: float
+    python: str
+    system: str
+
+
+def this_machine() -> Machine:
+    model = "unknown"
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    return Machine(
+        cpu_count=os.cpu_count() or 0,
+        cpu_model=model,
+        memory_gb=round(psutil.virtual_memory().total / 1e9, 1),
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.release()}",
+    )
+
+
+def pss_bytes(pid: int) -> int:
+    """Proportional set size of one process: shared pages counted by their share."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"no Pss for process {pid}")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of one process and of the children it waited for."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
+def write_result(scenario: str, figures: dict[str, Any]) -> Path:
+    """Keep a result with its machine and date in bench/results/."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{scenario}.json"
+    document = {
+        "scenario": scenario,
+        "measured_on": time.strftime("%Y-%m-%d", time.gmtime()),
+        "machine": asdict(this_machine()),
+        "figures": figures,
+    }
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return path
