@@ -62,6 +62,9 @@ class Kernel(models.Model):
     kernelspec_name = models.CharField(max_length=100)
     node = models.ForeignKey(Node, null=True, on_delete=models.SET_NULL, related_name="kernels")
     fence = models.BigIntegerField(default=0)
+    log_generation = models.PositiveIntegerField(
+        default=0, help_text="Generation in which this kernel writes its document's output log."
+    )
     state = models.CharField(
         max_length=12, choices=KernelState.choices, default=KernelState.PENDING, db_index=True
     )
@@ -106,6 +109,9 @@ class Run(models.Model):
     cell_id = models.CharField(max_length=64)
     position = models.PositiveIntegerField(help_text="Order within the request.")
     source_sha256 = models.CharField(max_length=64)
+    source = models.TextField(
+        blank=True, help_text="Kept until the kernel's node has the run, so that it can be sent again."
+    )
     state = models.CharField(max_length=12, choices=RunState.choices, default=RunState.QUEUED)
     execution_count = models.IntegerField(null=True, blank=True)
     queued_at = models.DateTimeField(auto_now_add=True)

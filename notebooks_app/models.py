@@ -119,6 +119,9 @@ class CellOutput(models.Model):
     state = models.CharField(max_length=12, default="idle")
     execution_count = models.IntegerField(null=True, blank=True)
     outputs = models.JSONField(default=list)
+    input = models.JSONField(
+        null=True, blank=True, help_text="The line the kernel waits for: `{input_id, prompt, password}`."
+    )
     source_sha256 = models.CharField(max_length=64, blank=True)
     queued_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
