@@ -1,0 +1,78 @@
+"""The embedded hub as its operator meets it: first start, Ctrl-C, second start, no orphan."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.live_hub import ROOT, LiveHub, wait_for
+from tests.notebook_files import notebook_file
+
+pytestmark = pytest.mark.integration
+
+
+def test_first_start_stop_and_second_start(tmp_path: Path) -> None:
+    hub = LiveHub(tmp_path / "data", environment={"HUB_ADMIN_PASSWORD": ""})
+    hub.start()
+    try:
+        printed = hub.output_path.read_text(encoding="utf-8")
+        assert re.search(r"Administrator: admin\s+password: \S{12,}", printed)
+        assert hub.url in wait_for(
+            "the address is printed",
+            lambda: (text := hub.output_path.read_text(encoding="utf-8")).count("ready:") and text,
+        )
+        assert httpx.get(f"{hub.url}/healthz").status_code == 200
+        refused = subprocess.run(
+            [sys.executable, str(ROOT / "manage.py"), "hub"],
+            env=hub.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert refused.returncode == 1
+        assert "Another hub is running" in refused.stderr
+        with hub.client() as client:
+            project = client.post("projects", json={"name": "Kept"}).raise_for_status().json()
+            content = notebook_file("import time; print('started', flush=True); time.sleep(300)")
+            client.put(f"projects/{project['id']}/files/a.ipynb", content=content).raise_for_status()
+            document = client.post(f"projects/{project['id']}/documents", json={"path": "a.ipynb"}).json()
+            client.post(f"documents/{document['id']}/runs", json={"cells": "all"}).raise_for_status()
+            wait_for(
+                "the cell runs",
+                lambda: client.get(f"documents/{document['id']}/runs").json()[0]["state"] == "running",
+                timeout_s=30,
+            )
+        everybody = hub.processes()
+        assert len(everybody) >= 6  # five programs and a kernel
+        assert hub.interrupt() <= 10
+        _, alive = psutil.wait_procs(everybody, timeout=1)
+        assert [process.cmdline() for process in alive] == []
+
+        hub.start()
+        with hub.client() as client:
+            assert "Kept" in [one["name"] for one in client.get("projects").json()]
+            runs = client.get(f"documents/{document['id']}/runs").raise_for_status().json()
+            assert runs[0]["finished_at"], "the run that the end interrupted is not left open"
+        assert hub.output_path.read_text(encoding="utf-8").count("First start") == 1
+    finally:
+        hub.stop()
+
+
+def test_killing_the_parent_leaves_no_orphan(tmp_path: Path) -> None:
+    hub = LiveHub(tmp_path / "data")
+    hub.start()
+    try:
+        everybody = hub.processes()
+        parent = everybody[0].parent()
+        assert parent is not None
+        parent.kill()
+        _, alive = psutil.wait_procs(everybody, timeout=10)
+        assert [process.cmdline() for process in alive] == []
+    finally:
+        hub.stop()
