@@ -109,9 +109,9 @@ class Run(models.Model):
     cell_id = models.CharField(max_length=64)
     position = models.PositiveIntegerField(help_text="Order within the request.")
     source_sha256 = models.CharField(max_length=64)
-    source = models.TextField(
-        blank=True, help_text="Kept until the kernel's node has the run, so that it can be sent again."
-    )
+    source = models.TextField(blank=True, help_text="Kept until it is taken, so that it can be sent again.")
+    is_taken = models.BooleanField(default=False, help_text="The kernel's node has it, by the output log.")
+    stop_on_error = models.BooleanField(default=True, help_text="An error aborts what follows in the request.")
     state = models.CharField(max_length=12, choices=RunState.choices, default=RunState.QUEUED)
     execution_count = models.IntegerField(null=True, blank=True)
     queued_at = models.DateTimeField(auto_now_add=True)
