@@ -65,9 +65,7 @@ class TeamMembership(models.Model):
 class ApiToken(models.Model):
     """A bearer token. Only its hash is kept; the text is shown once, when it is made."""
 
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens"
-    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=100)
     prefix = models.CharField(
         max_length=12, unique=True, help_text="The token's public first part, by which it is found."
@@ -91,3 +89,23 @@ class AuditEvent(models.Model):
     target = models.CharField(max_length=200, blank=True, help_text="kind:id of what it was done to")
     details = models.JSONField(default=dict)
     address = models.GenericIPAddressField(null=True, blank=True)
+
+
+class LoginSession(models.Model):
+    """One sign-in by password that has not ended: a browser that holds a login cookie."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="login_sessions"
+    )
+    session_key = models.CharField(max_length=40, unique=True)
+    address = models.GenericIPAddressField(null=True, blank=True)
+    user_agent = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_seen_at = models.DateTimeField()
+
+
+class AccessChange(models.Model):
+    """Somebody's access changed: what they have open is checked again. Kept for a day."""
+
+    user_id = models.BigIntegerField()
+    at = models.DateTimeField(auto_now_add=True, db_index=True)

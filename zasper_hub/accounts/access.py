@@ -1,0 +1,43 @@
+"""Names of teams and people become rows here, on behalf of a user."""
+
+from __future__ import annotations
+
+from zasper_hub.accounts.errors import Forbidden, NotFound
+from zasper_hub.accounts.models import Team, TeamMembership, TeamRole, User
+from zasper_hub.accounts.permissions import Need, register_guard
+
+
+def team_for(user: User, slug: str, need: TeamRole = TeamRole.MEMBER) -> Team:
+    """The team, for a user who is of it.
+
+    Raises:
+        NotFound: no such team, or the user is not of it.
+        Forbidden: a member where an administrator of the team is needed.
+    """
+    membership = TeamMembership.objects.select_related("team").filter(team__slug=slug, user=user).first()
+    if membership is None:
+        raise NotFound("There is no such team, or you are not of it.")
+    if need == TeamRole.ADMIN and membership.role != TeamRole.ADMIN:
+        raise Forbidden("Only administrators of the team may do this.", needed=TeamRole.ADMIN.value)
+    return membership.team
+
+
+def person_named(username: str) -> User:
+    """The active account with this username, in whatever case: who shares must know the name already.
+
+    Raises:
+        NotFound
+    """
+    user = User.objects.filter(username__iexact=username.strip(), is_active=True).first()
+    if user is None:
+        raise NotFound("There is nobody with that username on this hub.", username=username[:150])
+    return user
+
+
+def guard_team(user: User, identifier: object, need: Need) -> None:
+    team_for(user, str(identifier), TeamRole.ADMIN if need is Need.TEAM_ADMIN else TeamRole.MEMBER)
+
+
+def register_guards() -> None:
+    """Called once, when Django has loaded the apps."""
+    register_guard("team_slug", guard_team)

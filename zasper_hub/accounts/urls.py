@@ -1,0 +1,13 @@
+"""Addresses below `/accounts/`. The names are those allauth looks for."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from zasper_hub.accounts import views
+
+urlpatterns: list[URLPattern] = [
+    path("login/", views.sign_in, name="account_login"),
+    path("logout/", views.sign_out, name="account_logout"),
+    path("signup/", views.sign_up_is_closed, name="account_signup"),
+]
