@@ -40,7 +40,8 @@ def seed(notebook: Notebook) -> bytes:
 
 
 def cells_of(replica: Doc[Any]) -> Map[Any]:
-    return replica.get("cells", type=Map)
+    cells: Map[Any] = replica.get("cells", type=Map)
+    return cells
 
 
 def new_cell(cell: Cell, position: str) -> Map[Any]:
