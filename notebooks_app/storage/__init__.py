@@ -1,0 +1,1 @@
+"""Where projects' files, the trash and blobs are kept."""
