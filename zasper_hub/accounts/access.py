@@ -22,14 +22,14 @@ def team_for(user: User, slug: str, need: TeamRole = TeamRole.MEMBER) -> Team:
     return membership.team
 
 
-def person_named(username: str) -> User:
-    """The active account with this username, in whatever case: who shares must know the name already.
+def person_named(username: str, *, or_disabled: bool = False) -> User:
+    """The account with this username, in whatever case: who shares must know the name already.
 
     Raises:
         NotFound
     """
-    user = User.objects.filter(username__iexact=username.strip(), is_active=True).first()
-    if user is None:
+    user = User.objects.filter(username__iexact=username.strip()).first()
+    if user is None or not (user.is_active or or_disabled):
         raise NotFound("There is nobody with that username on this hub.", username=username[:150])
     return user
 

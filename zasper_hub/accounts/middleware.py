@@ -24,7 +24,10 @@ APP_CSP = (
     "worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 )
 # Pages without scripts of ours: sign-in, errors. Nothing but our stylesheet.
-PLAIN_CSP = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+PLAIN_CSP = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 # Whatever is not a page: files, JSON, blobs. Opened in a tab, it runs nothing and belongs to no origin.
 DATA_CSP = "sandbox; default-src 'none'; frame-ancestors 'none'"
 

@@ -24,7 +24,7 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
     @property
-    def title(self) -> str:
+    def allows(self) -> str:
         return _TITLES[self]
 
 

@@ -1,0 +1,61 @@
+"""What the project routes of the hub API take and give: docs/reference/hub-api.md."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from ninja import Schema
+from pydantic import StringConstraints
+
+from zasper_hub.accounts.schemas import Name, Username
+
+RoleName = Literal["viewer", "editor", "owner"]
+
+
+class ProjectOut(Schema):
+    id: UUID
+    team: str
+    slug: str
+    name: str
+    role: RoleName
+    jupyter_url: str
+    allows_hidden_files: bool
+    created_at: datetime
+    last_opened_at: datetime | None
+
+
+class ProjectIn(Schema):
+    name: Name
+    team: Annotated[str, StringConstraints(max_length=64)] | None = None
+
+
+class ProjectChange(Schema):
+    name: Name | None = None
+    allows_hidden_files: bool | None = None
+
+
+class MemberOut(Schema):
+    username: str
+    display_name: str
+    role: RoleName
+
+
+class MemberIn(Schema):
+    username: Username
+    role: RoleName
+
+
+class ProjectReference(Schema):
+    id: UUID
+    team: str
+    slug: str
+    name: str
+
+
+class RecentDocumentOut(Schema):
+    id: UUID
+    path: str
+    project: ProjectReference
+    last_opened_at: datetime

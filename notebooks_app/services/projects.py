@@ -1,0 +1,138 @@
+"""Projects: made, renamed, shared, deleted."""
+
+from __future__ import annotations
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from notebooks_app.errors import Conflict, LastOwner, NotFound
+from notebooks_app.models import Project, ProjectMembership, Role
+from notebooks_app.signals import project_deleted
+from zasper_hub.accounts.access import team_for
+from zasper_hub.accounts.errors import TooMany
+from zasper_hub.accounts.models import Team, User
+from zasper_hub.accounts.names import MAX_SLUG_LENGTH, clean_name, slugs_for
+from zasper_hub.accounts.services import audit
+
+MAX_PROJECTS = 1000  # that one person made and did not delete
+MAX_MEMBERS = 500
+_SLUG_TRIES = 1100
+
+
+@transaction.atomic
+def create_project(user: User, *, name: str, team_slug: str | None = None) -> ProjectMembership:
+    """A new project with the person as its owner, in their personal team or another one they are of.
+
+    Raises:
+        Invalid: the name. NotFound: the team. TooMany: the person has `MAX_PROJECTS`.
+    """
+    name = clean_name(name, "project")
+    team = team_for(user, team_slug) if team_slug else Team.objects.get(personal_of=user)
+    if Project.objects.filter(created_by=user, deleted_at=None).count() >= MAX_PROJECTS:
+        raise TooMany(f"You have {MAX_PROJECTS} projects. Delete some first.")
+    project = _create_project(user, team, name)
+    membership = ProjectMembership.objects.create(project=project, user=user, role=Role.OWNER)
+    audit.record("project_created", actor=user, target=f"project:{project.pk}")
+    return membership
+
+
+@transaction.atomic
+def change_project(
+    project: Project, *, name: str | None = None, allows_hidden_files: bool | None = None, actor: User
+) -> Project:
+    """The project with what is not None changed. Its slug, and so its address, stays.
+
+    Raises:
+        Invalid
+    """
+    if name is not None:
+        project.name = clean_name(name, "project")
+    if allows_hidden_files is not None:
+        project.allows_hidden_files = allows_hidden_files
+    project.save(update_fields=["name", "allows_hidden_files"])
+    audit.record(
+        "project_changed",
+        actor=actor,
+        target=f"project:{project.pk}",
+        allows_hidden_files=project.allows_hidden_files,
+    )
+    return project
+
+
+@transaction.atomic
+def delete_project(project: Project, *, actor: User) -> None:
+    """Takes the project away from everybody at once and frees its slug. What it holds is kept for 30 days."""
+    mark = f"-deleted-{project.pk.hex[:12]}"
+    updated = Project.objects.filter(pk=project.pk, deleted_at=None).update(
+        deleted_at=timezone.now(), slug=f"{project.slug[: MAX_SLUG_LENGTH - len(mark)]}{mark}"
+    )
+    if not updated:
+        raise NotFound
+    project.refresh_from_db()
+    project_deleted.send(sender=Project, project=project)
+    for membership in project.memberships.all():
+        membership.save(update_fields=["role"])  # its signal closes the sockets
+    audit.record("project_deleted", actor=actor, target=f"project:{project.pk}")
+
+
+@transaction.atomic
+def set_project_member(project: Project, person: User, role: Role, *, actor: User) -> ProjectMembership:
+    """Adds a person to the project, or changes their role.
+
+    Raises:
+        LastOwner: the last owner would be one no more.
+        TooMany: the project has `MAX_MEMBERS`.
+    """
+    _lock(project)
+    if role != Role.OWNER:
+        _keep_an_owner(project, person)
+    membership = project.memberships.filter(user=person).first()
+    if membership is None:
+        if project.memberships.count() >= MAX_MEMBERS:
+            raise TooMany(f"A project has at most {MAX_MEMBERS} members.")
+        membership = ProjectMembership(project=project, user=person)
+    elif membership.role == role:
+        return membership
+    membership.role = role
+    membership.save()
+    audit.record("share", actor=actor, target=f"project:{project.pk}", user_id=person.pk, role=role.value)
+    return membership
+
+
+@transaction.atomic
+def remove_project_member(project: Project, person: User, *, actor: User) -> None:
+    """Takes a person out of the project; what they have open of it closes within seconds.
+
+    Raises:
+        NotFound: they are no member. LastOwner: they are the last owner.
+    """
+    _lock(project)
+    membership = project.memberships.filter(user=person).first()
+    if membership is None:
+        raise NotFound("That person is no member of this project.")
+    _keep_an_owner(project, person)
+    membership.delete()
+    audit.record("unshare", actor=actor, target=f"project:{project.pk}", user_id=person.pk)
+
+
+def _lock(project: Project) -> None:
+    # Two owners who remove each other at once wait for one another here.
+    Project.objects.select_for_update().get(pk=project.pk)
+
+
+def _keep_an_owner(project: Project, person: User) -> None:
+    owners = project.memberships.filter(role=Role.OWNER)
+    if owners.filter(user=person).exists() and not owners.exclude(user=person).exists():
+        raise LastOwner("A project needs an owner: make another person owner first.")
+
+
+def _create_project(user: User, team: Team, name: str) -> Project:
+    for slug, _try in zip(slugs_for(name, "project"), range(_SLUG_TRIES), strict=False):
+        if Project.objects.filter(team=team, slug=slug).exists():
+            continue
+        try:
+            with transaction.atomic():
+                return Project.objects.create(team=team, slug=slug, name=name, created_by=user)
+        except IntegrityError:
+            continue  # somebody else took the slug between the look and the insert
+    raise Conflict("Many projects of this team have that name. Choose another one.")
