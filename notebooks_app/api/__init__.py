@@ -1,0 +1,7 @@
+"""Hub API of projects, files and documents: the routers that `zasper_hub.urls` attaches."""
+
+from ninja import Router
+
+from notebooks_app.api import projects
+
+routers: list[Router] = [projects.router]
