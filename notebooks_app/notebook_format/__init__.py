@@ -1,7 +1,6 @@
 """Reading and writing `.ipynb` files, and the folded form of outputs. Pure."""
 
 from notebooks_app.notebook_format.contents import Cell, Notebook, NotebookError, with_cell_ids
-from notebooks_app.notebook_format.mime import decode_payload, encode_payload, is_binary_mime, is_json_mime
 from notebooks_app.notebook_format.outputs import (
     INLINE_LIMIT_BYTES,
     BlobMissing,
@@ -18,11 +17,7 @@ __all__ = [
     "Cell",
     "Notebook",
     "NotebookError",
-    "decode_payload",
-    "encode_payload",
     "fold_outputs",
-    "is_binary_mime",
-    "is_json_mime",
     "read_notebook",
     "unfold_outputs",
     "with_cell_ids",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from notebooks_app.notebook_format.mime import decode_payload, encode_payload
+from kernels_app.bus.payloads import decode_payload, encode_payload, is_json_mime
 
 INLINE_LIMIT_BYTES = 32 * 1024  # a larger payload becomes a blob
 HEAD_LIMIT_CHARS = 256 * 1024
@@ -75,7 +75,7 @@ def _fold_display(output: dict[str, Any], store_blob: StoreBlob) -> dict[str, An
     data: dict[str, Any] = {}
     blobs: dict[str, Any] = {}
     for mime, value in output["data"].items():
-        payload = encode_payload(mime, value)
+        payload = _payload(mime, value)
         # A binary payload counts as it travels inline: in base64, a third longer.
         inline_bytes = len(value) if isinstance(value, str) else len(payload or b"")
         if payload is None or max(inline_bytes, len(payload)) <= INLINE_LIMIT_BYTES:
@@ -93,6 +93,16 @@ def _fold_display(output: dict[str, Any], store_blob: StoreBlob) -> dict[str, An
     if output["output_type"] == "execute_result" and isinstance(count, int):
         folded["execution_count"] = count
     return _with_extra(folded, output, _DISPLAY_FIELDS)
+
+
+def _payload(mime: str, value: Any) -> bytes | None:
+    """Bytes of the value that give it back exactly; None when its type has none."""
+    if not isinstance(value, str) and not is_json_mime(mime):
+        return None
+    try:
+        return encode_payload(mime, value)
+    except ValueError:
+        return None
 
 
 def _fold_stream(name: str, text: str, store_blob: StoreBlob) -> dict[str, Any]:

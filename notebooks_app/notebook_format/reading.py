@@ -8,7 +8,6 @@ import re
 from typing import Any, cast
 
 from notebooks_app.notebook_format.contents import CELL_ID, Cell, CellType, Notebook, NotebookError
-from notebooks_app.notebook_format.mime import is_json_mime
 
 MAX_NOTEBOOK_BYTES = 50 * 1024 * 1024  # beyond it, neither the browser nor a merge stays usable
 MAX_DEPTH = 200  # far above any real notebook, far below the interpreter's recursion limit
@@ -157,8 +156,13 @@ def _outputs(raw: Any, number: int) -> list[dict[str, Any]]:
 def _rejoin_bundle(bundle: Any) -> None:
     if isinstance(bundle, dict):
         for mime, value in bundle.items():
-            if not is_json_mime(mime):
+            if not _is_json_mime(mime):
                 bundle[mime] = _joined(value)
+
+
+def _is_json_mime(mime: str) -> bool:
+    # nbformat's rule, whose bytes we write; the hub's own is in kernels_app.bus.payloads.
+    return mime == "application/json" or (mime.startswith("application/") and mime.endswith("+json"))
 
 
 def _joined(value: Any) -> Any:
