@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO, cast
 
@@ -17,7 +19,9 @@ from django.conf import settings
 from notebooks_app.errors import NotFound
 from notebooks_app.storage.failures import told_to_people
 from notebooks_app.storage.local import LocalFiles
+from notebooks_app.storage.locks import ProcessLocks
 
+STAGING = "blobs/.incoming"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -31,16 +35,23 @@ def _files() -> LocalFiles:
     return LocalFiles(settings.DATA_DIR)
 
 
+def _locks() -> ProcessLocks:
+    return ProcessLocks(settings.DATA_DIR / "run" / "locks")
+
+
 def store_blob(data: bytes) -> str:
     """Keeps the bytes durably; their SHA-256. Raises DiskFull."""
     sha256 = hashlib.sha256(data).hexdigest()
     place = _place(sha256)
     with told_to_people():
         files = _files()
-        if files.exists(place):
+        # Between a look that finds a blob and the row that will keep it, the clean-up may pass: it goes by age.
+        with _locks().hold(place), suppress(FileNotFoundError):
+            files.touch(place)
             return sha256
         files.makedirs(f"blobs/{sha256[:2]}", exist_ok=True)
-        staged = f"blobs/{uuid.uuid4().hex}.part"
+        files.makedirs(STAGING, exist_ok=True)
+        staged = f"{STAGING}/{uuid.uuid4().hex}"
         try:
             with files.open(staged, "wb") as stream:
                 stream.write(data)
@@ -70,7 +81,26 @@ def load_blob(sha256: str) -> bytes | None:
         return stream.read()
 
 
-def delete_blob(sha256: str) -> None:
-    """Forgets a blob, if it is kept."""
-    with suppress(FileNotFoundError):
-        _files().rm(_place(sha256))
+def delete_blob(sha256: str, *, untouched_for_s: float) -> bool:
+    """Forgets a blob that nobody stored for that long; whether it is gone."""
+    place = _place(sha256)
+    files = _files()
+    with _locks().hold(place):
+        try:
+            if time.time() - files.info(place)["mtime"] < untouched_for_s:
+                return False
+            files.rm(place)
+        except FileNotFoundError:
+            pass
+    return True
+
+
+def stored_blobs() -> Iterator[str]:
+    """The SHA-256 of everything that is kept, in no order."""
+    files = _files()
+    for prefix in range(256):
+        with suppress(FileNotFoundError):
+            for path in files.ls(f"blobs/{prefix:02x}", detail=False):
+                name = path.rpartition("/")[2]
+                if _SHA256.fullmatch(name) is not None:
+                    yield name

@@ -136,6 +136,7 @@ class ContentStore:
         *,
         if_match: str | None = None,
         if_absent: bool = False,
+        keeps_refused: bool = True,
         max_bytes: int | None = None,
     ) -> Written:
         """Writes a whole file at once: readers see the old one or the new one, also after a power cut.
@@ -144,7 +145,8 @@ class ContentStore:
         way are made.
 
         Raises:
-            Stale: the file is not the one of `if_match`; what was sent is kept beside it (`details.kept_as`).
+            Stale: the file is not the one of `if_match`; what was sent is kept beside it (`details.kept_as`), unless
+                `keeps_refused` is false: then the caller has it still.
             Exists: `if_absent`, and something is there.
             Invalid: there is a folder, or the new name is none to use.
             TooLarge: over `max_bytes`.
@@ -161,7 +163,7 @@ class ContentStore:
                 if if_absent and current is not None:
                     raise Exists(f"“{parts[-1]}” is there already.", etag=current)
                 if if_match is not None and current not in (if_match, sha256):
-                    kept_as = self._keep_beside(staged, parts)
+                    kept_as = self._keep_beside(staged, parts) if keeps_refused else None
                     raise Stale(etag=current, kept_as=kept_as)
                 self._publish(staged, parts, is_exclusive=if_absent)
             with self._opened(parts) as stream:

@@ -139,6 +139,12 @@ class LocalFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
             else:
                 os.unlink(parts[-1], dir_fd=folder)
 
+    def touch(self, path: str, **_: Any) -> None:
+        """Sets the time of a file's last change to now."""
+        parts = _parts(path)
+        with self._folder(parts[:-1]) as folder:
+            os.utime(parts[-1], dir_fd=folder, follow_symlinks=False)
+
     def walk_sizes(self, path: str) -> int:
         """Bytes of a file, or of all files in a folder."""
         parts = _parts(path)

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.conf import settings
 
 from notebooks_app.models import Project
+from notebooks_app.storage import blobs
 from notebooks_app.storage.content_store import ContentStore
 from notebooks_app.storage.hashes import HashMemory
 from notebooks_app.storage.local import LocalFiles
@@ -14,6 +15,7 @@ from notebooks_app.storage.locks import ProcessLocks
 
 # Beside the projects' folders and on their device, but in no kernel's reach.
 STAGING = "projects/.incoming"
+STAGING_FOLDERS = (STAGING, blobs.STAGING)
 
 _hashes = HashMemory()
 
@@ -23,9 +25,14 @@ def project_folder(project_id: UUID) -> str:
     return f"projects/{project_id}"
 
 
+def trash_folder(trash_id: UUID) -> str:
+    """What holds one deleted file or folder, relative to the data directory."""
+    return f"trash/{trash_id}"
+
+
 def trash_place(trash_id: UUID, name: str) -> str:
     """Where a deleted file or folder waits, relative to the data directory."""
-    return f"trash/{trash_id}/{name}"
+    return f"{trash_folder(trash_id)}/{name}"
 
 
 def data_files() -> LocalFiles:

@@ -1,0 +1,117 @@
+"""Blobs and the documents they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from kernels_app.bus.identifiers import blob_key
+from kernels_app.bus.transport import TransportError
+from notebooks_app.models import Blob, BlobReference, CellOutput, Document, Version
+from notebooks_app.notebook_format import BlobMissing
+from notebooks_app.storage import blobs
+from notebooks_app.wire import blocking_transport
+
+log = structlog.get_logger(__name__)
+
+# A day: longer than any run of the recorder between storing a blob and committing the row that names it.
+ORPHAN_AGE = timedelta(days=1)
+
+
+def refer_to_blobs(document_id: UUID | str, sizes: Mapping[str, int]) -> None:
+    """Makes stored blobs (SHA-256 → bytes) the document's. Call it in the transaction of the rows that name them."""
+    if not sizes:
+        return
+    Blob.objects.bulk_create(
+        [Blob(sha256=sha256, size_bytes=size_bytes) for sha256, size_bytes in sizes.items()],
+        ignore_conflicts=True,
+    )
+    BlobReference.objects.bulk_create(
+        [BlobReference(blob_id=sha256, document_id=document_id) for sha256 in sizes],
+        update_conflicts=True,
+        update_fields=["seen_at"],
+        unique_fields=["blob", "document"],
+    )
+
+
+def store_document_blob(document_id: UUID | str, data: bytes) -> dict[str, Any]:
+    """Keeps bytes for a document: `{"sha256", "size_bytes"}`. Raises DiskFull."""
+    sha256 = blobs.store_blob(data)
+    refer_to_blobs(document_id, {sha256: len(data)})
+    return {"sha256": sha256, "size_bytes": len(data)}
+
+
+def load_any_blob(sha256: str) -> bytes:
+    """A blob, from the store or, when the recorder has not moved it there yet, from the wire. Raises BlobMissing."""
+    data = blobs.load_blob(sha256)
+    if data is None:
+        try:
+            data = blocking_transport().get_value(blob_key(sha256))
+        except TransportError as error:
+            log.warning("blob_not_looked_up", sha256=sha256)
+            raise BlobMissing(sha256) from error
+    if data is None:
+        raise BlobMissing(sha256)
+    return data
+
+
+def blobs_in(outputs: list[dict[str, Any]]) -> set[str]:
+    """SHA-256 of every blob that folded outputs name."""
+    found: set[str] = set()
+    for output in outputs:
+        named = [*(output.get("blobs") or {}).values(), *(output.get("chunks") or [])]
+        found.update(blob["sha256"] for blob in named)
+    return found
+
+
+def forget_unused_blobs() -> int:
+    """Drops references that nothing in their document names any more, and blobs without any; how many blobs.
+
+    Only what nobody named for ORPHAN_AGE: between a look and a deletion, a row may come.
+    """
+    cutoff = timezone.now() - ORPHAN_AGE
+    old = BlobReference.objects.filter(seen_at__lt=cutoff)
+    for document_id in old.values_list("document_id", flat=True).distinct():
+        with transaction.atomic():
+            # The recorder locks the document's row too, when it writes outputs.
+            Document.objects.select_for_update().filter(pk=document_id).first()
+            used = _blobs_used_by(document_id)
+            stale = [
+                reference.pk
+                for reference in old.filter(document_id=document_id).only("blob_id")
+                if reference.blob_id not in used
+            ]
+            BlobReference.objects.filter(pk__in=stale, seen_at__lt=cutoff).delete()
+    forgotten = 0
+    for sha256 in list(_unreferenced(cutoff)):
+        forgotten += _forget(sha256)
+    # Stored, but the transaction that would have named them never came.
+    for sha256 in blobs.stored_blobs():
+        if not Blob.objects.filter(pk=sha256).exists():
+            forgotten += blobs.delete_blob(sha256, untouched_for_s=ORPHAN_AGE.total_seconds())
+    return forgotten
+
+
+def _blobs_used_by(document_id: UUID) -> set[str]:
+    used = set(Version.objects.filter(document_id=document_id).values_list("notebook_sha256", flat=True))
+    for outputs in CellOutput.objects.filter(document_id=document_id).values_list("outputs", flat=True):
+        used |= blobs_in(outputs)
+    return used
+
+
+def _unreferenced(cutoff: Any) -> Any:
+    rows = Blob.objects.filter(references=None, created_at__lt=cutoff)
+    return rows.values_list("sha256", flat=True).iterator()
+
+
+def _forget(sha256: str) -> bool:
+    """First the row, as long as nothing refers to it; then the bytes, as long as nobody stored them again."""
+    with transaction.atomic():
+        deleted, _ = Blob.objects.filter(sha256=sha256, references=None).delete()
+    return bool(deleted) and blobs.delete_blob(sha256, untouched_for_s=ORPHAN_AGE.total_seconds())
