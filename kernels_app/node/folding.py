@@ -224,9 +224,7 @@ class Folding:
 
     def _fold_display(self, run: CellRun, kind: OutputType, content: dict[str, Any], now_ms: int) -> None:
         self._begin_output(run, now_ms)
-        if self._find_space(run, now_ms) is OutputSpace.NONE and (
-            kind == "display_data" or not run.take_extra()
-        ):
+        if not self._find_space_or_extra(run, kind == "execute_result", now_ms):
             return
         display_id = _display_id(content)
         if display_id is not None and self._displays.has_update(display_id):
@@ -265,7 +263,7 @@ class Folding:
 
     def _fold_error(self, run: CellRun, content: dict[str, Any], now_ms: int) -> None:
         self._begin_output(run, now_ms)
-        if self._find_space(run, now_ms) is OutputSpace.NONE and not run.take_extra():
+        if not self._find_space_or_extra(run, True, now_ms):
             return
         self._outbox.add(
             Error(
@@ -326,6 +324,15 @@ class Folding:
             )
             self._add_notice(run, "too_many_outputs", text, now_ms)
         return OutputSpace.NONE if run.is_full else OutputSpace.FREE
+
+    def _find_space_or_extra(self, run: CellRun, may_be_extra: bool, now_ms: int) -> bool:
+        """Errors and results, of which a run has few, are shown past the limit too."""
+        if self._find_space(run, now_ms) is OutputSpace.FREE:
+            return True
+        if not may_be_extra or not run.take_extra():
+            return False
+        self._flush_run(run, now_ms)
+        return True
 
     def _add_notice(self, run: CellRun, code: str, text: str, now_ms: int) -> None:
         index = run.take_index()

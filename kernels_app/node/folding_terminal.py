@@ -15,10 +15,10 @@ WINDOW_LINES = 100  # progress bars one below the other; a terminal has about 50
 WINDOW_CELLS = 16_384
 MAX_COLUMN = 1_000  # how far past the end of a line the cursor may be put
 
-_UNPRINTABLE = re.compile("[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
+_UNPRINTABLE = re.compile("[\x00-\x06\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 # What breaks plain appending: every escape sequence but SGR, carriage return, backspace.
 _CONTROL = re.compile(
-    "[\r\b]"
+    "[\r\b\x07]"  # the bell ends some sequences, so it is taken out here and not before
     "|\x1b\\[([0-?]*)[ -/]*([@-ln-~])"  # CSI, not SGR: 1 parameters, 2 kind
     "|\x1b\\[[0-?]*[<-?][0-?]*m"  # private sequences that end like SGR
     "|\x1b[\\]PX^_][^\x07\x1b]{0,2048}(?:\x07|\x1b\\\\)"  # OSC (links, titles), DCS and the like
