@@ -10,17 +10,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zasper_hub.settings.production"
 http_application = get_asgi_application()
 
 # Only now: what follows needs Django's apps.
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.routing import ProtocolTypeRouter  # noqa: E402
+
 from kernels_app.consumers import websocket_urlpatterns as kernel_routes  # noqa: E402
 from notebooks_app.consumers import websocket_urlpatterns as notebook_routes  # noqa: E402
-
-from zasper_hub.accounts.sockets import SocketUserMiddleware  # noqa: E402
+from zasper_hub.accounts.sockets import SocketRoutes  # noqa: E402
 
 websocket_urlpatterns = [*notebook_routes, *kernel_routes]
 
 application = ProtocolTypeRouter(
     {
         "http": http_application,
-        "websocket": SocketUserMiddleware(URLRouter(websocket_urlpatterns)),
+        "websocket": SocketRoutes(websocket_urlpatterns),
     }
 )

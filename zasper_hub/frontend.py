@@ -16,6 +16,8 @@ from django.templatetags.static import static
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
+from zasper_hub.accounts.permissions import Need, view_needs
+
 # Output scripts run, but as a foreign origin (`sandbox` without allow-same-origin) that reaches no network.
 FRAME_CSP = (
     "sandbox allow-scripts allow-popups allow-popups-to-escape-sandbox allow-downloads; "
@@ -73,6 +75,7 @@ def frame_hash() -> str:
 
 
 @require_safe
+@view_needs(Need.ANYONE)
 @ensure_csrf_cookie
 def app_page(request: HttpRequest, path: str = "") -> HttpResponse:
     """The app; an anonymous person is sent to sign in and comes back to this address."""
@@ -92,6 +95,7 @@ def app_page(request: HttpRequest, path: str = "") -> HttpResponse:
 
 
 @require_safe
+@view_needs(Need.ANYONE)
 def output_frame(request: HttpRequest, build: str, name: str) -> HttpResponseBase:
     """A file of the sandboxed output page. Public: it holds nothing of anybody."""
     folder = Path(settings.FRONTEND_DIST) / "frame"

@@ -11,11 +11,13 @@ from django.views.decorators.http import require_safe
 from kernels_app.bus.identifiers import NODES_KEY, NodeId, node_lease
 from kernels_app.bus.transport import TransportError
 from notebooks_app.wire import blocking_transport
+from zasper_hub.accounts.permissions import Need, view_needs
 
 logger = logging.getLogger(__name__)
 
 
 @require_safe
+@view_needs(Need.ANYONE)
 def healthz(request: HttpRequest) -> HttpResponse:
     """200 while this web process answers at all."""
     return JsonResponse({"status": "ok"})
@@ -43,6 +45,7 @@ def _nodes_up() -> int | None:
 
 
 @require_safe
+@view_needs(Need.ANYONE)
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 when database, Redis and at least one node answer; else 503 naming what is missing."""
     node_count = _nodes_up()

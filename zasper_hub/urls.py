@@ -11,6 +11,7 @@ from notebooks_app.api import routers as notebook_routers
 from zasper_hub import frontend, health
 from zasper_hub.accounts.api import hub_api
 from zasper_hub.accounts.api_routes import router as account_router
+from zasper_hub.accounts.views import admin_sign_in
 
 for router in (account_router, *notebook_routers, *kernel_routers):
     hub_api.add_router("", router)
@@ -18,6 +19,7 @@ for router in (account_router, *notebook_routers, *kernel_routers):
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("admin/login/", admin_sign_in),
     path("admin/", admin.site.urls),
     path("accounts/", include("zasper_hub.accounts.urls")),
     path("api/hub/v1/", hub_api.urls),

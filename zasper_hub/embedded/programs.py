@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from zasper_hub.settings.environment import BASE_DIR, Environment
 
 # A document of 500 cells may come as one update; uploads come by HTTP. Daphne's own default is 1 MiB.
 MAX_WEBSOCKET_MESSAGE_BYTES = 16 * 1024 * 1024
+# With the process id it names this life of the parent: a node started again gets its lease back at once.
+PARENT_STARTED_AT = int(time.time())
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def node_environment(layout: Layout, environment: Environment, redis_url: str) -
         "NODE_PROJECTS_ROOT": str(layout.projects_dir),
         "NODE_RUN_DIR": str(layout.run_dir),
         "NODE_KERNEL_PYTHON": str(environment.hub_kernel_python),
-        "NODE_HOLDER": f"parent-{os.getpid()}",
+        "NODE_HOLDER": f"parent:{os.getpid()}:{PARENT_STARTED_AT}",
         "REDIS_URL": redis_url,
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": str(BASE_DIR),

@@ -8,6 +8,8 @@ import dj_database_url
 
 from zasper_hub.embedded.layout import run_dir_of
 from zasper_hub.settings.environment import BASE_DIR, Environment, read_environment
+from zasper_hub.settings.people import *
+from zasper_hub.settings.people import origins_of
 
 ENV: Environment = read_environment()
 
@@ -15,6 +17,9 @@ DATA_DIR: Path = ENV.hub_data_dir.resolve()
 SECRET_KEY: str = ENV.hub_secret_key.get_secret_value() if ENV.hub_secret_key else ""
 DEBUG = ENV.hub_debug
 ALLOWED_HOSTS: list[str] = ["*"]
+HUB_ORIGINS = origins_of(ENV.hub_public_url)
+HUB_MAX_KERNELS_PER_USER = ENV.hub_max_kernels_per_user
+MAX_FILE_BYTES = ENV.hub_max_upload_mb * 1024 * 1024
 
 INSTALLED_APPS = [
     "daphne",
@@ -36,6 +41,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "zasper_hub.accounts.middleware.SecurityHeaders",
+    "zasper_hub.accounts.middleware.ApiErrorShape",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -43,6 +50,8 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "axes.middleware.AxesMiddleware",
+    # Last: what it does needs the person, and it keeps Django's chain in one thread.
+    "zasper_hub.accounts.middleware.SeenLoginSessions",
 ]
 
 ROOT_URLCONF = "zasper_hub.urls"
