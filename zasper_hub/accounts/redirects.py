@@ -11,7 +11,12 @@ def safe_next(target: str | None) -> str | None:
     Browsers drop tabs and line ends, take `\\` for `/`, and read `//host` as another host; so may a proxy that decodes
     once more. None of these gets through, and neither does a relative path.
     """
-    if not target or len(target) > 2000 or any(ord(character) < 0x21 for character in target):
+    if (
+        not target
+        or target[0] != "/"
+        or len(target) > 2000
+        or any(ord(character) < 0x21 for character in target)
+    ):
         return None
     for form in (target, unquote(target), unquote(unquote(target))):
         flat = form.replace("\\", "/")

@@ -1,0 +1,5 @@
+"""Fixtures of these tests."""
+
+from tests.cast import cast
+
+__all__ = ["cast"]
