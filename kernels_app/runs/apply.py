@@ -120,10 +120,10 @@ def apply(cells: dict[CellId, CellState], operation: AnyOperation) -> None:
 
 
 def _finish(cell: CellState, operation: Finished) -> None:
-    # A cell that was queued again keeps saying so when its run before ends.
-    if cell["state"] != "queued" or cell["run_id"] == operation.run_id:
-        cell["state"] = operation.status
-        cell["run_id"] = operation.run_id
+    # Written twice it does nothing, and a cell that was queued again is not ended by its run before.
+    if cell["run_id"] != operation.run_id or cell["state"] not in ("queued", "running"):
+        return
+    cell["state"] = operation.status
     if operation.started_at is not None:
         cell["started_at"] = operation.started_at
     if operation.finished_at is not None:
