@@ -7,8 +7,8 @@ import threading
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
-from kernels_app.bus.opening import BlockingTransport, open_blocking_transport, open_transport
 
+from kernels_app.bus.opening import BlockingTransport, open_blocking_transport, open_transport
 from kernels_app.bus.transport import Transport
 
 _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Transport] = WeakKeyDictionary()

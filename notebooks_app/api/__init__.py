@@ -2,6 +2,6 @@
 
 from ninja import Router
 
-from notebooks_app.api import projects
+from notebooks_app.api import blobs, files, projects
 
-routers: list[Router] = [projects.router]
+routers: list[Router] = [projects.router, documents.router]

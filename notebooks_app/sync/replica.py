@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pycrdt import Doc, merge_updates
+from pycrdt import Doc, TransactionEvent, merge_updates
 
 from notebooks_app.sync.update_check import inspect_update
 from notebooks_app.sync.varint import BadEncoding
@@ -101,3 +101,18 @@ def encode_since(replica: Doc[Any], state_vector: bytes = EMPTY_STATE_VECTOR) ->
     """Everything in the document that `state_vector` lacks. Raises BadUpdate when it is none."""
     with _panics_as_bad_update():
         return replica.get_update(state_vector)
+
+
+@contextmanager
+def record_changes(replica: Doc[Any]) -> Iterator[list[bytes]]:
+    """Collects the updates that the edits made within it consist of."""
+    changes: list[bytes] = []
+
+    def remember(event: TransactionEvent) -> None:
+        changes.append(event.update)
+
+    subscription = replica.observe(remember)
+    try:
+        yield changes
+    finally:
+        replica.unobserve(subscription)
