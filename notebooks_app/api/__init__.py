@@ -2,6 +2,6 @@
 
 from ninja import Router
 
-from notebooks_app.api import blobs, files, projects
+from notebooks_app.api import blobs, documents, files, projects
 
-routers: list[Router] = [projects.router, documents.router]
+routers: list[Router] = [projects.router, files.router, blobs.router, documents.router]

@@ -11,7 +11,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from kernels_app.bus.identifiers import blob_key
+from kernels_app.bus.identifiers import DocumentId, blob_key, run_log
 from kernels_app.bus.transport import TransportError
 from notebooks_app.models import Blob, BlobReference, CellOutput, Document, Version
 from notebooks_app.notebook_format import BlobMissing
@@ -59,6 +59,15 @@ def load_any_blob(sha256: str) -> bytes:
     if data is None:
         raise BlobMissing(sha256)
     return data
+
+
+def is_on_the_way(document_id: UUID, sha256: str) -> bool:
+    """Whether an operation of the document's output log names the blob: its row comes with the recorder."""
+    try:
+        entries = blocking_transport().read_log(run_log(DocumentId(str(document_id))))
+    except TransportError:
+        return False
+    return any(sha256.encode() in entry.payload for entry in entries)
 
 
 def blobs_in(outputs: list[dict[str, Any]]) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import PurePosixPath
 from uuid import UUID
@@ -183,17 +184,13 @@ def _purge(trashed: TrashedFile) -> None:
 
 def _remove_trash_folder(trash_id: UUID) -> None:
     files = data_files()
-    try:
+    with suppress(FileNotFoundError):
         files.rm(trash_folder(trash_id))
-    except FileNotFoundError:
-        pass
 
 
 def _make_room(project: Project, path: str, *, user: User) -> None:
-    try:
+    with suppress(NotFound):
         delete_file(project, path, user=user)
-    except NotFound:
-        pass
 
 
 def _plain(project: Project, path: str) -> str:

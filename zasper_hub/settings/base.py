@@ -105,8 +105,6 @@ REDIS_URL: str = (
     ENV.redis_url.get_secret_value() if ENV.redis_url else f"unix://{run_dir_of(DATA_DIR)}/valkey.sock"
 )
 
-MAX_FILE_BYTES: int = ENV.hub_max_upload_mb * 1024 * 1024
-
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 FRONTEND_DIST = BASE_DIR / "frontend" / "dist"
