@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kernels_app.bus.envelopes import KernelSpecInfo, NodeInfo
@@ -25,7 +25,7 @@ def choose_kernelspec(
     *,
     wanted: str | None,
     last_used: str | None,
-    notebook_metadata: dict[str, Any],
+    notebook_metadata: Mapping[str, Any],
 ) -> str:
     """Name of the kernelspec for a notebook: what was asked for; else what it last ran on; else what its metadata
     names; else one of its language; else python3, if the notebook names no other language.
@@ -69,14 +69,14 @@ def place(nodes: Sequence[NodeInfo], kernelspec_name: str) -> NodeInfo:
     return min(able, key=lambda node: (-node.memory_bytes / (node.kernel_count + 1), node.node_id))
 
 
-def _named_in(metadata: dict[str, Any]) -> tuple[str, str]:
+def _named_in(metadata: Mapping[str, Any]) -> tuple[str, str]:
     """`(kernelspec name, language)` of a notebook's metadata, empty where it does not say (or says nonsense)."""
     kernelspec = metadata.get("kernelspec")
     language_info = metadata.get("language_info")
-    name = kernelspec.get("name") if isinstance(kernelspec, dict) else None
+    name = kernelspec.get("name") if isinstance(kernelspec, Mapping) else None
     languages = [
-        kernelspec.get("language") if isinstance(kernelspec, dict) else None,
-        language_info.get("name") if isinstance(language_info, dict) else None,
+        kernelspec.get("language") if isinstance(kernelspec, Mapping) else None,
+        language_info.get("name") if isinstance(language_info, Mapping) else None,
     ]
     language = next((text for text in languages if isinstance(text, str) and text), "")
     return (name if isinstance(name, str) else ""), language.lower()

@@ -82,6 +82,8 @@ def _read(document_id: UUID, seq: int) -> RunsSnapshot:
         kernel=None if kernel is None else kernel_state_of(kernel),
         cells={
             CellId(row.cell_id): cell_state_of(row)
-            for row in CellOutput.objects.filter(document_id=document_id).order_by("pk").iterator(chunk_size=200)
+            for row in CellOutput.objects.filter(document_id=document_id)
+            .order_by("pk")
+            .iterator(chunk_size=200)
         },
     )

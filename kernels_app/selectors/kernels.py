@@ -15,12 +15,17 @@ UNFINISHED_STATES = (RunState.QUEUED, RunState.RUNNING)
 
 def live_kernel(document_id: UUID) -> Kernel | None:
     """The kernel that the document has now (there is one at most)."""
-    return Kernel.objects.filter(document_id=document_id, state__in=LIVE_STATES).select_related("node").first()
+    return (
+        Kernel.objects.filter(document_id=document_id, state__in=LIVE_STATES).select_related("node").first()
+    )
 
 
 def last_kernel(document_id: UUID) -> Kernel | None:
     """The live kernel, else the one that ended last: what a notebook shows."""
-    return live_kernel(document_id) or Kernel.objects.filter(document_id=document_id).order_by("-created_at").first()
+    return (
+        live_kernel(document_id)
+        or Kernel.objects.filter(document_id=document_id).order_by("-created_at").first()
+    )
 
 
 def last_kernelspec_name(document_id: UUID) -> str | None:

@@ -66,8 +66,8 @@ def batch_publications(document_id: UUID, operations: list[AnyOperation]) -> lis
 def write_without_kernel(document_id: UUID, make_operations: Callable[[], Sequence[AnyOperation]]) -> bool:
     """Writes operations in a generation of the hub's own, if the document has no live kernel. Not inside a transaction.
 
-    `make_operations` is called in the transaction that found no kernel; their `seq` is given here. False: a kernel lives,
-    or one was started meanwhile, and nothing was written: its node is the writer.
+    `make_operations` is called in the transaction that found no kernel; their `seq` is given here. False: a kernel
+    lives, or one was started meanwhile, and nothing was written: its node is the writer.
 
     Raises:
         TransportError: the wire is down; nothing was written.

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from kernels_app.bus.envelopes import InterruptKernel, Limits, NodeInfo, RestartKernel, StartKernel, StopKernel
+from kernels_app.bus.envelopes import (
+    InterruptKernel,
+    Limits,
+    NodeInfo,
+    RestartKernel,
+    StartKernel,
+    StopKernel,
+)
 from kernels_app.bus.identifiers import CellId, DocumentId, KernelId, RunId
 from kernels_app.bus.operations import AnyOperation, Finished, KernelChanged
-from kernels_app.errors import KernelNotRunning, KernelStopping, QuotaExceeded
+from kernels_app.bus.transport import TransportError
+from kernels_app.errors import KernelNotRunning, KernelStopping, QuotaExceeded, Unavailable
 from kernels_app.models import LIVE_STATES, Kernel, KernelState, Node, Run, RunState
 from kernels_app.runs.placement import choose_kernelspec, place
 from kernels_app.selectors.cells import milliseconds
@@ -22,7 +31,8 @@ from kernels_app.selectors.nodes import nodes_up
 from kernels_app.services.delivery import command_publication, deliver, write_or_leave
 from kernels_app.services.hub_log import batch_publications, now_ms, numbered, raise_generation
 from notebooks_app.models import Document
-from notebooks_app.services.documents import read_live_notebook
+from notebooks_app.services.documents_content import read_live_notebook
+from notebooks_app.services.file_hints import send_kernels_hint
 from zasper_hub.accounts.models import User
 
 StopState = Literal["stopped", "culled"]
@@ -33,8 +43,8 @@ _STAYING_STATES = tuple(state for state in LIVE_STATES if state != KernelState.S
 def start_kernel(*, user: User, document: Document, kernelspec_name: str | None = None) -> Kernel:
     """The document's live kernel, started if there is none (then of the wanted, or the fitting, kernelspec).
 
-    The row is `pending` and the command goes out when the transaction commits. Who starts it is settled by the database:
-    everyone who asks at once gets the same row.
+    The row is `pending` and the command goes out when the transaction commits. Who starts it is settled by the
+    database: everyone who asks at once gets the same row.
 
     Raises:
         NoNode, UnknownKernelspec, QuotaExceeded, KernelStopping, Unavailable
@@ -55,7 +65,9 @@ def switch_kernelspec(*, user: User, document: Document, kernelspec_name: str) -
     Raises: as `start_kernel`.
     """
     current = live_kernel(document.pk)
-    if current is None or (current.kernelspec_name == kernelspec_name and current.state != KernelState.STOPPING):
+    if current is None or (
+        current.kernelspec_name == kernelspec_name and current.state != KernelState.STOPPING
+    ):
         return start_kernel(user=user, document=document, kernelspec_name=kernelspec_name)
     node, name = _choose(document, kernelspec_name)
     with transaction.atomic():
@@ -129,8 +141,8 @@ def require_kernel(document: Document) -> Kernel:
 def send_start(kernel: Kernel) -> None:
     """Opens the kernel's part of its document's output log, then asks its node to start it. Harmless when repeated.
 
-    The hub speaks first, in the generation before the kernel's: runs of earlier kernels that nobody ended are ended, and
-    the kernel is `pending`. If the kernel's node has written already, the log refuses that.
+    The hub speaks first, in the generation before the kernel's: runs of earlier kernels that nobody ended are ended,
+    and the kernel is `pending`. If the kernel's node has written already, the log refuses that.
     """
     if kernel.node_id is None:
         return
@@ -154,8 +166,10 @@ def send_start(kernel: Kernel) -> None:
     write_or_leave("start", kernel.pk, publications)
 
 
-def ending_operations(document_id: UUID, *, reason: str, has_died: bool, keep: UUID | None = None) -> list[AnyOperation]:
-    """`finished` for each unfinished run of the document, but for those of the kernel `keep`. `seq` is yet to be given."""
+def ending_operations(
+    document_id: UUID, *, reason: str, has_died: bool, keep: UUID | None = None
+) -> list[AnyOperation]:
+    """`finished` for each unfinished run of the document, not for those of the kernel `keep`. Without numbers yet."""
     at = now_ms()
     runs = Run.objects.filter(document_id=document_id, state__in=UNFINISHED_STATES).defer("source")
     if keep is not None:
@@ -185,9 +199,16 @@ def _choose(document: Document, kernelspec_name: str | None) -> tuple[NodeInfo, 
         nodes,
         wanted=kernelspec_name,
         last_used=last_kernelspec_name(document.pk),
-        notebook_metadata={} if kernelspec_name else read_live_notebook(document).metadata,
+        notebook_metadata={} if kernelspec_name else _metadata(document),
     )
     return place(nodes, name), name
+
+
+def _metadata(document: Document) -> Mapping[str, Any]:
+    try:
+        return read_live_notebook(document).metadata
+    except TransportError as error:
+        raise Unavailable("The hub's message server does not answer. Try again in a moment.") from error
 
 
 def _create(*, user: User, document: Document, node: NodeInfo, kernelspec_name: str) -> Kernel:
@@ -214,6 +235,7 @@ def _create(*, user: User, document: Document, node: NodeInfo, kernelspec_name: 
     kernel.log_generation = raise_generation(document.pk, 2) + 1
     kernel.save(update_fields=["log_generation"])
     transaction.on_commit(lambda: send_start(kernel))
+    send_kernels_hint(document.project_id)
     return kernel
 
 

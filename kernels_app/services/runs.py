@@ -23,8 +23,9 @@ from kernels_app.services.delivery import command_publication, deliver, write_or
 from kernels_app.services.hub_log import now_ms, write_without_kernel
 from kernels_app.services.kernels import require_kernel, start_kernel
 from notebooks_app.models import Document
-from notebooks_app.services.documents import read_live_notebook
-from zasper_hub.accounts.models import AuditEvent, User
+from notebooks_app.services.documents_content import read_live_notebook
+from zasper_hub.accounts.models import User
+from zasper_hub.accounts.services.audit import record
 
 MAX_ID_CHARACTERS = 64  # the columns' width; nbformat's cell ids have at most 64
 MAX_CELLS = 2_000  # a request; far above the largest notebooks
@@ -72,8 +73,13 @@ def run_cells(
     if known is not None:
         _send(Run.objects.filter(document=document, request_id=request_id))
         return known
-    if Run.objects.filter(document=document, state__in=UNFINISHED_STATES).count() + len(cells) > MAX_UNFINISHED_RUNS:
-        raise TooMany(f"At most {MAX_UNFINISHED_RUNS} cells of a notebook may wait. Let some finish, or interrupt.")
+    if (
+        Run.objects.filter(document=document, state__in=UNFINISHED_STATES).count() + len(cells)
+        > MAX_UNFINISHED_RUNS
+    ):
+        raise TooMany(
+            f"At most {MAX_UNFINISHED_RUNS} cells of a notebook may wait. Let some finish, or interrupt."
+        )
     for _ in range(_TRIES):
         kernel = start_kernel(user=user, document=document, kernelspec_name=kernelspec_name)
         with transaction.atomic():
@@ -116,7 +122,8 @@ def run_saved_cells(
         unknown = sorted(wanted - {cell.cell_id for cell in chosen})
         if unknown:
             raise UnknownCell(
-                "The notebook has no code cell with this id.", cells=[name[:MAX_ID_CHARACTERS] for name in unknown[:20]]
+                "The notebook has no code cell with this id.",
+                cells=[name[:MAX_ID_CHARACTERS] for name in unknown[:20]],
             )
     return run_cells(
         user=user,
@@ -166,7 +173,9 @@ def clear_outputs(document: Document, cell_ids: Sequence[str]) -> None:
     for _ in range(_TRIES):
         kernel = live_kernel(document.pk)
         if kernel is not None:
-            deliver(kernel, ClearOutputs(fence=kernel.fence, kernel_id=KernelId(str(kernel.pk)), cell_ids=ids))
+            deliver(
+                kernel, ClearOutputs(fence=kernel.fence, kernel_id=KernelId(str(kernel.pk)), cell_ids=ids)
+            )
             return
         try:
             if write_without_kernel(document.pk, make_operations):
@@ -190,7 +199,9 @@ def _check_request(request_id: str, cells: Sequence[CellToRun]) -> None:
     if any(len(cell.source) > MAX_SOURCE_CHARACTERS for cell in cells):
         raise TooLarge(f"A cell may have at most {MAX_SOURCE_CHARACTERS} characters.", field="cells")
     if sum(len(cell.source) for cell in cells) > MAX_REQUEST_CHARACTERS:
-        raise TooLarge(f"The cells of a request may have {MAX_REQUEST_CHARACTERS} characters in all.", field="cells")
+        raise TooLarge(
+            f"The cells of a request may have {MAX_REQUEST_CHARACTERS} characters in all.", field="cells"
+        )
 
 
 def _is_id(text: str) -> bool:
@@ -200,7 +211,8 @@ def _is_id(text: str) -> bool:
 def _accepted(document: Document, request_id: str, cells: Sequence[CellToRun]) -> AcceptedRuns | None:
     """The request's runs, if all of them are rows already."""
     rows = {
-        run.cell_id: run for run in Run.objects.filter(document=document, request_id=request_id).defer("source")
+        run.cell_id: run
+        for run in Run.objects.filter(document=document, request_id=request_id).defer("source")
     }
     if any(cell.cell_id not in rows for cell in cells):
         return None
@@ -236,20 +248,18 @@ def _insert(
         ignore_conflicts=True,  # somebody repeats the request at this moment: the first one's rows stand
     )
     Kernel.objects.filter(pk=kernel.pk).update(last_activity_at=timezone.now())
-    AuditEvent.objects.create(
+    record(
+        "run",
         actor=user,
-        action="run",
         target=f"document:{document.pk}",
-        details={
-            "request_id": request_id,
-            "kernel_id": str(kernel.pk),
-            "cells": {cell.cell_id: digest for cell, digest in zip(cells, hashes, strict=True)},
-        },
+        request_id=request_id,
+        kernel_id=str(kernel.pk),
+        cells={cell.cell_id: digest for cell, digest in zip(cells, hashes, strict=True)},
     )
 
 
 def _storable(source: str) -> str:
-    """PostgreSQL's text has no NUL, and UTF-8 no lone surrogate; Python source has neither, but a person may type one."""
+    """Without NUL, which PostgreSQL's text has not, and lone surrogates, which UTF-8 has not. No program has them."""
     return source.replace("\x00", "�").encode("utf-8", "replace").decode("utf-8")
 
 

@@ -1,0 +1,82 @@
+"""Shapes of the hub API for kernels and runs: docs/reference/hub-api.md."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from ninja import Schema
+from pydantic import Field
+
+CellIdIn = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class RunsIn(Schema):
+    cells: Literal["all"] | Annotated[list[CellIdIn], Field(min_length=1, max_length=2_000)]
+    request_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    stop_on_error: bool = True
+
+
+class RunsAccepted(Schema):
+    run_ids: list[UUID]
+    kernel_id: UUID | None
+
+
+class RunOut(Schema):
+    id: UUID
+    cell_id: str
+    request_id: str
+    state: str
+    execution_count: int | None
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    user: str | None
+
+
+class KernelChoice(Schema):
+    kernelspec_name: Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class KernelStarted(Schema):
+    kernel_id: UUID
+
+
+class KernelProject(Schema):
+    id: UUID
+    team: str
+    slug: str
+    name: str
+
+
+class KernelDocument(Schema):
+    id: UUID
+    path: str
+
+
+class KernelOut(Schema):
+    id: UUID
+    kernelspec_name: str
+    state: str
+    reason: str
+    project: KernelProject
+    document: KernelDocument | None
+    created_at: datetime
+    last_activity_at: datetime | None
+    node: str | None
+
+
+class KernelspecOut(Schema):
+    name: str
+    display_name: str
+    language: str
+
+
+class QuotaOut(Schema):
+    quota: str
+    title: str
+    limit: float | None
+    used: float
+    unit: str
+    origin: str

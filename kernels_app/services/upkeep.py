@@ -1,0 +1,113 @@
+"""What is put right periodically: lost nodes, commands that got lost, mailboxes of processes that are gone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+from django.utils import timezone
+
+from kernels_app.bus.identifiers import NODES_KEY, Mailbox, NodeId, mailbox_stream, node_lease
+from kernels_app.models import Kernel, KernelState, Node, Run, RunState
+from kernels_app.relay.mailbox import MAILBOXES_KEY
+from kernels_app.selectors.nodes import nodes_up
+from kernels_app.services.endings import end_kernel, record_node_lost
+from kernels_app.services.hub_log import now_ms
+from kernels_app.services.kernels import send_start, send_stop
+from kernels_app.services.runs import send_waiting_runs
+from notebooks_app.wire import blocking_transport
+
+log = structlog.get_logger(__name__)
+
+# A node renews its lease of 15 s. After a restart of the message server it needs a moment to come back: only a lease
+# that is missing at two looks this far apart is taken. Together well under 45 s.
+MISSING_FOR_S = 15
+REAPER = "hub-reaper"
+SEND_AGAIN_AFTER = timedelta(seconds=10)
+GIVE_UP_START_AFTER = timedelta(minutes=2)
+GIVE_UP_STOP_AFTER = timedelta(minutes=1)
+SILENT_MAILBOX_S = 600  # ten missed signs of life
+
+
+def reap_lost_nodes() -> list[str]:
+    """Declares nodes lost that do not hold their lease any more, by taking it: from then on they cannot act.
+
+    Their ids. Called periodically.
+
+    Raises:
+        TransportError
+    """
+    transport = blocking_transport()
+    lost: list[str] = []
+    for name in Node.objects.exclude(state="lost").values_list("node_id", flat=True):
+        node_id = NodeId(name)
+        mark = f"{node_lease(node_id)}:missing"
+        if transport.read_lease(node_lease(node_id)) is not None:
+            transport.delete_value(mark)
+            Node.objects.filter(pk=node_id).update(last_seen_at=timezone.now())
+            continue
+        missing_since = transport.get_value(mark)
+        if missing_since is None:
+            transport.put_value(mark, str(now_ms()).encode(), ttl_s=300)
+            continue
+        if now_ms() - int(missing_since) < MISSING_FOR_S * 1000:
+            continue
+        fence = transport.acquire_lease(node_lease(node_id), holder=REAPER, ttl_s=5)
+        if fence is None:
+            continue  # it came back just now
+        record_node_lost(node_id)
+        transport.delete_field(NODES_KEY, node_id)
+        transport.delete_value(mark)
+        transport.release_lease(node_lease(node_id), holder=REAPER, fence=fence)
+        log.warning("node_lost", node_id=node_id)
+        lost.append(node_id)
+    return lost
+
+
+def send_again() -> None:
+    """Sends commands again that their node shows no sign of having; gives up those that never get an answer.
+
+    Called periodically.
+
+    Raises:
+        TransportError
+    """
+    now = timezone.now()
+    up = {(node.node_id, node.fence) for node in nodes_up()}
+    pending = Kernel.objects.filter(state=KernelState.PENDING, created_at__lt=now - SEND_AGAIN_AFTER)
+    for kernel in pending.select_related("document"):
+        if kernel.created_at < now - GIVE_UP_START_AFTER:
+            end_kernel(kernel, state="failed", reason="The kernel did not start: its node does not answer.")
+        elif (kernel.node_id, kernel.fence) in up:
+            send_start(kernel)
+    stopping = Kernel.objects.filter(state=KernelState.STOPPING, last_activity_at__lt=now - SEND_AGAIN_AFTER)
+    for kernel in stopping:
+        if kernel.last_activity_at is not None and kernel.last_activity_at < now - GIVE_UP_STOP_AFTER:
+            end_kernel(kernel, state="stopped", reason="Stopped; its node did not confirm it.")
+        elif (kernel.node_id, kernel.fence) in up:
+            send_stop(kernel, reason=kernel.reason)
+    waiting = Run.objects.filter(
+        state=RunState.QUEUED,
+        is_taken=False,
+        queued_at__lt=now - SEND_AGAIN_AFTER,
+        kernel__state__in=("idle", "busy"),
+    )
+    for kernel in Kernel.objects.filter(pk__in=waiting.values("kernel")):
+        send_waiting_runs(kernel)
+
+
+def forget_silent_mailboxes() -> list[str]:
+    """Deletes the mailboxes of web processes that are gone; their names. Called periodically.
+
+    Raises:
+        TransportError
+    """
+    transport = blocking_transport()
+    gone: list[str] = []
+    for name, value in transport.get_fields(MAILBOXES_KEY).items():
+        seen_ms = int(value) if value.isdigit() else 0
+        if now_ms() - seen_ms > SILENT_MAILBOX_S * 1000:
+            transport.delete_log(mailbox_stream(Mailbox(name)))
+            transport.delete_field(MAILBOXES_KEY, name)
+            gone.append(name)
+    return gone

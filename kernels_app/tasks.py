@@ -1,0 +1,55 @@
+"""What the worker does for kernels and runs. Each task may be run twice or at the same time as itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from typing import Any
+
+import structlog
+from celery import shared_task
+from django.utils import timezone
+
+from kernels_app.bus.transport import TransportError
+from kernels_app.errors import Unavailable
+from kernels_app.services import upkeep
+from kernels_app.services.endings import end_leftover_runs
+from kernels_app.services.usage import roll_up
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name="kernels.watch")
+def watch_kernels() -> None:
+    """Finds lost nodes, commands and runs. Nothing while the message server is away."""
+    try:
+        upkeep.reap_lost_nodes()
+        upkeep.send_again()
+        end_leftover_runs()
+    except (TransportError, Unavailable) as error:
+        log.info("kernels_not_watched", error=str(error))
+
+
+@shared_task(name="kernels.forget_silent_mailboxes")
+def forget_silent_mailboxes() -> None:
+    try:
+        upkeep.forget_silent_mailboxes()
+    except TransportError as error:
+        log.info("mailboxes_not_looked_at", error=str(error))
+
+
+@shared_task(name="kernels.roll_up_usage")
+def roll_up_usage() -> None:
+    """Today's and yesterday's use: a run may end after midnight."""
+    today = timezone.now().astimezone(UTC).date()
+    for day in (today - timedelta(days=1), today):
+        roll_up(day)
+
+
+# `expires`: what a worker that was away finds waiting is out of date.
+BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "kernels-watch": {"task": "kernels.watch", "schedule": 10.0, "options": {"expires": 10}},
+    "kernels-forget-silent-mailboxes": {
+        "task": "kernels.forget_silent_mailboxes", "schedule": 300.0, "options": {"expires": 300},
+    },
+    "kernels-roll-up-usage": {"task": "kernels.roll_up_usage", "schedule": 300.0, "options": {"expires": 300}},
+}  # fmt: skip
