@@ -13,8 +13,10 @@ from kernels_app.bus.resp import Argument, ReplyError
 from kernels_app.bus.transport import Entry, GroupEntry, Publication, TransportError
 
 PAYLOAD_FIELD = b"p"
-# The server is up but cannot serve yet, or is being replaced: the same as not being there.
-_PASSING_CODES = frozenset({"LOADING", "MASTERDOWN", "READONLY", "BUSY", "TRYAGAIN", "CLUSTERDOWN"})
+# The server is up but cannot serve now (loading, replaced, out of memory, disk full): as if it were not there.
+_PASSING_CODES = frozenset(
+    {"LOADING", "MASTERDOWN", "READONLY", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "OOM", "MISCONF"}
+)
 _STALE_ID = "equal or smaller than the target stream top item"
 
 Command = tuple[Argument, ...]

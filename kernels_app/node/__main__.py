@@ -1,0 +1,5 @@
+import sys
+
+from kernels_app.node.main import main
+
+sys.exit(main())

@@ -1,0 +1,96 @@
+"""What a node is told by its environment, read once."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from kernels_app.bus.identifiers import NodeId
+
+_NODE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+
+
+class ConfigError(Exception):
+    """A variable is missing or wrong; one line for who started the node."""
+
+
+class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Paths are absolute."""
+
+    node_id: NodeId
+    # Who holds the lease: a node started again by the same holder takes it over at once.
+    holder: str
+    redis_url: str
+    projects_root: Path
+    run_dir: Path
+    kernel_python: Path
+    kernel_path: list[Path] = []
+    start_timeout_s: float = 60.0
+    shutdown_s: float = 7.5
+    log_level: str = "INFO"
+
+
+def read_config(environment: Mapping[str, str]) -> NodeConfig:
+    """Raises ConfigError."""
+    node_id = environment.get("NODE_ID") or socket.gethostname()
+    if not _NODE_ID.match(node_id):
+        raise ConfigError("NODE_ID may have letters, digits, '.', '_' and '-', at most 64.")
+    # As it is written: in a virtual environment the Python is a link out of it.
+    kernel_python = Path(_needed(environment, "NODE_KERNEL_PYTHON")).absolute()
+    if not os.access(kernel_python, os.X_OK):
+        raise ConfigError(f"NODE_KERNEL_PYTHON is not a program: {kernel_python}")
+    projects_root = Path(_needed(environment, "NODE_PROJECTS_ROOT")).absolute()
+    if not projects_root.is_dir():
+        raise ConfigError(f"NODE_PROJECTS_ROOT is not a folder: {projects_root}")
+    return NodeConfig(
+        node_id=NodeId(node_id),
+        holder=environment.get("NODE_HOLDER") or secrets.token_hex(8),
+        redis_url=_secret(environment, "REDIS_URL"),
+        projects_root=projects_root,
+        run_dir=Path(_needed(environment, "NODE_RUN_DIR")).absolute(),
+        kernel_python=kernel_python,
+        kernel_path=[
+            Path(part).absolute()
+            for part in environment.get("NODE_KERNEL_PATH", "").split(os.pathsep)
+            if part
+        ],
+        start_timeout_s=_seconds(environment, "NODE_START_TIMEOUT_S", 60.0),
+        shutdown_s=_seconds(environment, "NODE_SHUTDOWN_S", 7.5),
+        log_level=environment.get("NODE_LOG_LEVEL", "INFO").upper(),
+    )
+
+
+def _needed(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name)
+    if not value:
+        raise ConfigError(f"{name} is not set.")
+    return value
+
+
+def _secret(environment: Mapping[str, str], name: str) -> str:
+    path = environment.get(f"{name}_FILE")
+    if path:
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise ConfigError(f"{name}_FILE cannot be read: {error.strerror}") from error
+    return _needed(environment, name)
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name)
+    if not text:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError as error:
+        raise ConfigError(f"{name} is not a number of seconds: {text}") from error
+    if not 0 < seconds < 86_400:
+        raise ConfigError(f"{name} is out of range: {text}")
+    return seconds

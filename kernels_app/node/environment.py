@@ -1,0 +1,60 @@
+"""The environment of a kernel: built up from nothing, so that none of the node's gets in. Pure."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+# Of the node's own environment: what describes the machine and its user, and no more.
+_KEPT = ("HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+# What would change which program or library is run: never from a request.
+_REFUSED_NAMES = frozenset(
+    {
+        "PATH", "HOME", "SHELL", "IFS", "ENV", "BASH_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP",
+        "PYTHONEXECUTABLE", "PYTHONINSPECT", "NODE_OPTIONS", "IPYTHONDIR", "JUPYTER_CONFIG_DIR",
+    }
+)  # fmt: skip
+_REFUSED_PREFIXES = ("LD_", "DYLD_", "ZASPER_", "BASH_FUNC_")
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class RefusedVariable(Exception):
+    """A variable that a request may not set."""
+
+
+def kernel_environment(
+    *,
+    node_environment: Mapping[str, str],
+    requested: Mapping[str, str],
+    kernel_python: Path,
+    ipython_folder: Path,
+    cpu_cores: float | None,
+) -> dict[str, str]:
+    """All variables a kernel gets, but for its kernelspec's. Raises RefusedVariable."""
+    for name, value in requested.items():
+        if (
+            not _NAME.match(name)
+            or "\0" in value
+            or name.upper() in _REFUSED_NAMES
+            or name.upper().startswith(_REFUSED_PREFIXES)
+        ):
+            raise RefusedVariable(f"The environment variable {name[:60]!r} cannot be set for a kernel.")
+    made = {name: node_environment[name] for name in _KEPT if name in node_environment}
+    made["PATH"] = os.pathsep.join([str(kernel_python.parent), _SYSTEM_PATH])
+    made.setdefault("LANG", "C.UTF-8")
+    if (kernel_python.parent.parent / "pyvenv.cfg").exists():
+        made["VIRTUAL_ENV"] = str(kernel_python.parent.parent)
+    made["IPYTHONDIR"] = str(ipython_folder)
+    if cpu_cores is not None:
+        for name in _THREAD_VARIABLES:
+            made[name] = str(max(1, math.ceil(cpu_cores)))
+    return {**made, **requested}
+
+
+# One history for all people of a hub would show each what the others ran.
+IPYTHON_CONFIG = "c = get_config()\nc.HistoryManager.hist_file = ':memory:'\n"

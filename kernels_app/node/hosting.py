@@ -1,0 +1,222 @@
+"""The kernels of a node: each command of the hub goes to the one it names."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from typing import assert_never
+
+import msgspec
+
+from kernels_app.bus.envelopes import (
+    AnswerInput,
+    AnyCommand,
+    AskKernel,
+    ClearOutputs,
+    Execute,
+    InterruptKernel,
+    KernelAnswer,
+    KernelEvent,
+    RestartKernel,
+    SendComm,
+    StartKernel,
+    StopKernel,
+)
+from kernels_app.bus.identifiers import KernelId, NodeId
+from kernels_app.bus.operations import KernelStateName
+from kernels_app.bus.transport import Transport
+from kernels_app.node.kernel import Kernel
+from kernels_app.node.launching import Launcher
+from kernels_app.node.lifecycle import ENDED
+from kernels_app.node.outbox import Outbox
+from kernels_app.node.output_log import OutputLog
+from kernels_app.node.zeromq.channels import KernelContext
+
+logger = logging.getLogger(__name__)
+
+# An ended kernel still answers commands that were on their way, so that no run is left without an end.
+LINGER_S = 60.0
+_GONE = "This kernel does not run any more."
+
+
+class _Hosted(msgspec.Struct):
+    kernel: Kernel
+    log: OutputLog | None
+    task: asyncio.Task[None] | None = None
+    log_task: asyncio.Task[None] | None = None
+
+
+class KernelHost:
+    """Made with the fence of this life; `handle` is called on the event loop and returns at once."""
+
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        *,
+        node_id: NodeId,
+        fence: int,
+        transport: Transport,
+        outbox: Outbox,
+        launcher: Launcher,
+        context: KernelContext,
+        clock_ms: Callable[[], int],
+        start_timeout_s: float,
+    ) -> None:
+        self._tasks = tasks
+        self._node_id = node_id
+        self._fence = fence
+        self._transport = transport
+        self._outbox = outbox
+        self._launcher = launcher
+        self._context = context
+        self._clock_ms = clock_ms
+        self._start_timeout_s = start_timeout_s
+        self._hosted: dict[KernelId, _Hosted] = {}
+
+    @property
+    def kernel_count(self) -> int:
+        return sum(1 for _ in self._live())
+
+    @property
+    def is_busy(self) -> bool:
+        return any(kernel.state.name not in ("idle", *ENDED) for kernel in self._live())
+
+    def handle(self, command: AnyCommand) -> None:
+        """Carries out a command; one of another life of this node is refused."""
+        if command.fence != self._fence:
+            logger.warning("Refused a command with fence %d for kernel %s.", command.fence, command.kernel_id)
+            if isinstance(command, StartKernel):
+                self._report(command.kernel_id, "lost", "Its node was started anew.")
+            return
+        if isinstance(command, StartKernel):
+            self._start(command)
+            return
+        hosted = self._hosted.get(command.kernel_id)
+        if hosted is None:
+            self._report(command.kernel_id, "lost", _GONE)
+            if isinstance(command, AskKernel):
+                self._outbox.mail(command.reply_to, KernelAnswer(request_id=command.request_id, error=_GONE))
+            return
+        self._pass_on(command, hosted.kernel)
+
+    def _pass_on(self, command: AnyCommand, kernel: Kernel) -> None:
+        has_ended = kernel.state.name in ENDED
+        match command:
+            case StopKernel():
+                kernel.stop(command.state, command.reason)
+            case InterruptKernel():
+                kernel.interrupt()
+            case RestartKernel():
+                kernel.restart()
+            case Execute():
+                kernel.runs.execute(command)
+            case AnswerInput():
+                kernel.runs.answer_input(command)
+            case ClearOutputs():
+                kernel.runs.clear_outputs(command)
+            case AskKernel():
+                kernel.runs.ask(command)
+            case SendComm():
+                kernel.runs.comm(command)
+            case StartKernel():
+                raise AssertionError("starts are handled before")
+            case _:
+                assert_never(command)
+        if has_ended:
+            # Whoever sent it does not know yet: what it queued ends at once, and the end is told again.
+            kernel.runs.end_all("died", "died", kernel.state.reason)
+            self._outbox.event(kernel.event())
+
+    def _start(self, command: StartKernel) -> None:
+        known = self._hosted.get(command.kernel_id)
+        if known is not None:  # a repeat
+            self._outbox.event(known.kernel.event())
+            return
+        log: OutputLog | None = None
+        if command.document_id is not None:
+            log = OutputLog(
+                self._transport,
+                command.document_id,
+                command.log_generation,
+                clock_ms=self._clock_ms,
+                on_pressure=lambda is_high: hosted.kernel.on_pressure(is_high),  # noqa: PLW0108  made below
+                on_superseded=lambda: hosted.kernel.stop("lost", "Another kernel took over the notebook."),
+            )
+        kernel = Kernel(
+            command,
+            node_id=self._node_id,
+            launcher=self._launcher,
+            context=self._context,
+            log=log,
+            outbox=self._outbox,
+            clock_ms=self._clock_ms,
+            start_timeout_s=self._start_timeout_s,
+        )
+        hosted = _Hosted(kernel, log)
+        self._hosted[command.kernel_id] = hosted
+        if log is not None:
+            hosted.log_task = self._tasks.create_task(log.run())
+        hosted.task = self._tasks.create_task(self._host(hosted))
+
+    async def _host(self, hosted: _Hosted) -> None:
+        await hosted.kernel.run()
+        logger.info(
+            "Kernel %s ended: %s (%s)",
+            hosted.kernel.kernel_id,
+            hosted.kernel.state.name,
+            hosted.kernel.state.reason,
+        )
+        asyncio.get_running_loop().call_later(LINGER_S, self._forget, hosted)
+
+    def _forget(self, hosted: _Hosted) -> None:
+        self._hosted.pop(hosted.kernel.kernel_id, None)
+        if hosted.log_task is not None:
+            hosted.log_task.cancel()
+
+    def _report(self, kernel_id: KernelId, state: KernelStateName, reason: str) -> None:
+        self._outbox.event(
+            KernelEvent(
+                node_id=self._node_id,
+                fence=self._fence,
+                at=self._clock_ms(),
+                kernel_id=kernel_id,
+                state=state,
+                reason=reason,
+            )
+        )
+
+    def check_memory(self) -> None:
+        for kernel in list(self._live()):
+            kernel.check_memory()
+
+    def check_logs(self) -> None:
+        """The wire was interrupted: what it may have lost is written again."""
+        for hosted in self._hosted.values():
+            if hosted.log is not None:
+                hosted.log.check()
+
+    async def end_all(self, end_name: KernelStateName, reason: str) -> None:
+        """Returns when every kernel has ended, in about the time one takes."""
+        for kernel in list(self._live()):
+            kernel.stop(end_name, reason)
+        waiting = [hosted.task for hosted in self._hosted.values() if hosted.task is not None]
+        if waiting:
+            await asyncio.wait(waiting)
+
+    async def flush_logs(self) -> None:
+        """Returns when all outputs are written. Give it a deadline."""
+        async with asyncio.TaskGroup() as flushing:
+            for hosted in self._hosted.values():
+                if hosted.log is not None:
+                    flushing.create_task(hosted.log.flush())
+
+    def cancel(self) -> None:
+        """Cancels what still runs; kernels clean up behind themselves."""
+        for hosted in self._hosted.values():
+            for task in (hosted.task, hosted.log_task):
+                if task is not None:
+                    task.cancel()
+
+    def _live(self) -> Iterator[Kernel]:
+        return (hosted.kernel for hosted in self._hosted.values() if hosted.kernel.state.name not in ENDED)

@@ -1,0 +1,378 @@
+"""One kernel on this node: carries out what `lifecycle` decides and tells it what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any, assert_never
+
+import msgspec
+
+from kernels_app.bus.envelopes import KernelEvent, StartKernel
+from kernels_app.bus.identifiers import NodeId
+from kernels_app.bus.operations import KernelChanged, KernelStateName
+from kernels_app.node import lifecycle
+from kernels_app.node.connection import Connection
+from kernels_app.node.endings import exit_reason, launch_reason, memory_reason, short
+from kernels_app.node.environment import RefusedVariable
+from kernels_app.node.kernelspecs import UnknownKernelspec
+from kernels_app.node.launching import Launcher, LaunchRefused
+from kernels_app.node.lifecycle import ENDED, READY, State
+from kernels_app.node.outbox import Outbox
+from kernels_app.node.output_log import OutputLog
+from kernels_app.node.provisioners.base import NodeProvisioner
+from kernels_app.node.provisioners.process import last_lines
+from kernels_app.node.runs import KernelRuns
+from kernels_app.node.zeromq.channels import ChannelName, KernelChannels, KernelContext
+from kernels_app.node.zeromq.frames import KernelMessage
+
+logger = logging.getLogger(__name__)
+
+# `busy` and `idle` that follow each other faster than this are one; a short cell flips nothing.
+SETTLE_S = 0.25
+# While a kernel is used, the hub hears of it at least this often.
+ACTIVITY_S = 5.0
+# Time to end by itself after a shutdown request, and after SIGTERM.
+POLITE_S = 2.0
+TERMINATE_S = 1.0
+# What a process sent before it ended is still on its way for a moment.
+LAST_MESSAGES_S = 0.05
+# The next question to a kernel that answered while its publisher was not connected yet.
+NUDGE_S = 0.05
+
+
+class Kernel:
+    """`run` owns everything of the kernel and returns when it has ended. All other methods are
+    called on the event loop and return at once."""
+
+    def __init__(
+        self,
+        command: StartKernel,
+        *,
+        node_id: NodeId,
+        launcher: Launcher,
+        context: KernelContext,
+        log: OutputLog | None,
+        outbox: Outbox,
+        clock_ms: Callable[[], int],
+        start_timeout_s: float,
+    ) -> None:
+        self.command = command
+        self.kernel_id = command.kernel_id
+        self.state = State()
+        self.runs = KernelRuns(command.kernel_id, log=log, outbox=outbox, send=self._send, clock_ms=clock_ms)
+        self._node_id = node_id
+        self._launcher = launcher
+        self._context = context
+        self._log = log
+        self._outbox = outbox
+        self._clock_ms = clock_ms
+        self._start_timeout_s = start_timeout_s
+        self._tasks: asyncio.TaskGroup | None = None
+        self._closed = asyncio.Event()
+        self._provisioner: NodeProvisioner | None = None
+        self._channels: KernelChannels | None = None
+        self._connection: Connection | None = None
+        self._display_name = command.kernelspec_name
+        self._is_interrupted_by_message = False
+        self._announced: KernelStateName | None = None
+        self._announced_at_ms = 0
+        self._settling: asyncio.TimerHandle | None = None
+        self._start_timer: asyncio.TimerHandle | None = None
+        self._pauses: set[str] = set()
+
+    async def run(self) -> None:
+        """From start to end. Never raises, but for cancellation."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._step(lifecycle.StartRequested())
+                await self._closed.wait()
+        except Exception:
+            logger.exception("Kernel %s failed.", self.kernel_id)
+            self._step_safely(lifecycle.StopRequested("failed", "The node made a mistake with this kernel."))
+            self._step_safely(lifecycle.Exited(""))
+        finally:
+            await self._release()
+
+    # What the supervisor tells
+
+    def stop(self, end_name: KernelStateName, reason: str) -> None:
+        self._step(lifecycle.StopRequested(end_name, reason))
+
+    def restart(self) -> None:
+        self._step(lifecycle.RestartRequested())
+
+    def interrupt(self) -> None:
+        self.runs.interrupt()
+        if self.state.name not in READY or self._provisioner is None:
+            return
+        if self._is_interrupted_by_message:
+            self._send("control", "interrupt_request", b"{}", msg_id=secrets.token_hex(16))
+        else:
+            self._spawn(self._provisioner.send_signal(signal.SIGINT))
+
+    def check_memory(self) -> None:
+        """Ends the kernel when it uses more than it may."""
+        limit = self.command.limits.memory_bytes
+        if limit is None or self._provisioner is None or self.state.name in ENDED:
+            return
+        used = self._provisioner.memory_bytes()
+        if used > limit:
+            self._step(lifecycle.LimitExceeded(memory_reason(used, limit)))
+
+    def on_pressure(self, is_high: bool) -> None:
+        """Called by the output log: too much of this kernel waits for the wire."""
+        self._pause("wire", is_high)
+
+    def announce(self) -> None:
+        """Tell the hub the state, again if need be."""
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
+        now_ms = self._clock_ms()
+        state = self.state
+        self._outbox.event(self.event())
+        # An activity report repeats the state: the document has it.
+        if self._log is not None and self._announced != state.name:
+            self._log.folding.emit(
+                KernelChanged(
+                    seq=0,
+                    at=now_ms,
+                    kernel_id=self.kernel_id,
+                    kernelspec_name=self.command.kernelspec_name,
+                    state=state.name,
+                    reason=state.reason,
+                ),
+                now_ms,
+            )
+            self._log.changed()
+        self._announced = state.name
+        self._announced_at_ms = now_ms
+
+    def event(self) -> KernelEvent:
+        return KernelEvent(
+            node_id=self._node_id,
+            fence=self.command.fence,
+            at=self._clock_ms(),
+            kernel_id=self.kernel_id,
+            state=self.state.name,
+            reason=self.state.reason,
+        )
+
+    # What the channels tell
+
+    def on_kernel_message(self, channel: ChannelName, message: KernelMessage) -> None:
+        if channel == "iopub":
+            if message.msg_type == "status":
+                self._on_status(message)
+            if not (self.state.has_iopub or self.state.is_replacing):
+                self._step(lifecycle.IopubHeard())
+            self.runs.on_iopub(message)
+        elif channel == "shell":
+            if message.msg_type == "kernel_info_reply" and self.state.name not in READY:
+                self._step(lifecycle.ReplyHeard())
+                if self.state.name not in READY:
+                    self._spawn(self._nudge_later())
+                return
+            self.runs.on_shell(message)
+        elif channel == "stdin":
+            self.runs.on_stdin(message)
+
+    def on_backlog(self, is_behind: bool) -> None:
+        self._pause("backlog", is_behind)
+
+    def _on_status(self, message: KernelMessage) -> None:
+        execution_state = message.content().get("execution_state")
+        if execution_state == "busy":
+            self._step(lifecycle.BusyHeard())
+        elif execution_state == "idle":
+            self._step(lifecycle.IdleHeard())
+
+    # Deciding and carrying out
+
+    def _step(self, event: lifecycle.Event) -> None:
+        self.state, actions = lifecycle.step(self.state, event)
+        for action in actions:
+            self._carry_out(action)
+
+    def _step_safely(self, event: lifecycle.Event) -> None:
+        with contextlib.suppress(Exception):
+            self._step(event)
+
+    def _carry_out(self, action: lifecycle.Action) -> None:
+        match action:
+            case lifecycle.Launch():
+                self._spawn(self._launch())
+            case lifecycle.Announce():
+                self._announce_when_settled()
+            case lifecycle.OpenQueue():
+                self.runs.open()
+            case lifecycle.EndRuns(running_status, queued_status, reason):
+                self.runs.end_all(running_status, queued_status, reason)
+            case lifecycle.EndProcess(is_polite):
+                self._spawn(self._end_process(is_polite))
+            case lifecycle.CloseDown():
+                self._closed.set()
+            case _:
+                assert_never(action)
+
+    def _announce_when_settled(self) -> None:
+        if self.state.name not in READY or self._announced not in READY:
+            self.announce()
+        elif self._settling is None:
+            self._settling = asyncio.get_running_loop().call_later(SETTLE_S, self._settle)
+
+    def _settle(self) -> None:
+        self._settling = None
+        is_due = self._clock_ms() - self._announced_at_ms > ACTIVITY_S * 1000
+        if self.state.name != self._announced or is_due:
+            self.announce()
+
+    async def _launch(self) -> None:
+        try:
+            launch = self._launcher.prepare(self.command)
+        except (UnknownKernelspec, RefusedVariable, LaunchRefused) as error:
+            self._step(lifecycle.LaunchFailed(str(error)))
+            return
+        self._connection = launch.connection
+        self._display_name = launch.display_name
+        self._is_interrupted_by_message = launch.is_interrupted_by_message
+        self._provisioner = provisioner = launch.provisioner
+        try:
+            arguments = await provisioner.pre_launch(plan=launch.plan)
+            program = arguments["cmd"][0]
+            try:
+                await provisioner.launch_kernel(**arguments)
+            except (OSError, ValueError) as error:
+                reason = (
+                    launch_reason(error, program=program, display_name=self._display_name)
+                    if isinstance(error, OSError)
+                    else f"The kernel “{self._display_name}” cannot be started: {error}"
+                )
+                await self._release()
+                self._step(lifecycle.LaunchFailed(reason))
+                return
+            await provisioner.post_launch()
+        except asyncio.CancelledError:
+            await asyncio.shield(self._release())
+            raise
+        self._channels = KernelChannels(self._context, launch.connection, self)
+        self._spawn(self._watch(provisioner))
+        self._step(lifecycle.Launched())
+        self._nudge()
+        self._start_timer = asyncio.get_running_loop().call_later(
+            self._start_timeout_s, self._on_start_timeout
+        )
+
+    async def _watch(self, provisioner: NodeProvisioner) -> None:
+        """Tells the end of the process, at once."""
+        code = await provisioner.wait()
+        reason = exit_reason(
+            code,
+            last_lines(provisioner.last_output()),
+            is_ready=self.state.name in READY,
+            display_name=self._display_name,
+        )
+        await asyncio.sleep(LAST_MESSAGES_S)
+        await self._release()
+        self._step(lifecycle.Exited(reason))
+
+    def _on_start_timeout(self) -> None:
+        if self._provisioner is not None:
+            words = last_lines(self._provisioner.last_output())
+            reason = f"The kernel “{self._display_name}” did not answer within {self._start_timeout_s:.0f} s."
+            self._step(lifecycle.StartTimedOut(short(f"{reason} {words}".strip())))
+
+    def _nudge(self) -> None:
+        """Its reply and the status messages it causes tell that the kernel is there."""
+        self._send("shell", "kernel_info_request", b"{}", msg_id=secrets.token_hex(16))
+
+    async def _nudge_later(self) -> None:
+        await asyncio.sleep(NUDGE_S)
+        if self.state.name in ("starting", "restarting") and not self.state.is_replacing:
+            self._nudge()
+
+    async def _end_process(self, is_polite: bool) -> None:
+        """Ends the process group: asks, then SIGTERM, then SIGKILL. `_watch` sees the end."""
+        provisioner = self._provisioner
+        if provisioner is None:
+            return
+        self._pauses.clear()
+        await provisioner.unpause()
+        if is_polite:
+            content = msgspec.json.encode({"restart": self.state.name == "restarting"})
+            self._send("control", "shutdown_request", content, msg_id=secrets.token_hex(16))
+            if await _ended_within(provisioner, POLITE_S):
+                return
+            await provisioner.terminate()
+            if await _ended_within(provisioner, TERMINATE_S):
+                return
+        await provisioner.kill()
+
+    async def _release(self) -> None:
+        """Closes what the last launch opened."""
+        channels, self._channels = self._channels, None
+        provisioner, self._provisioner = self._provisioner, None
+        connection, self._connection = self._connection, None
+        self._pauses.clear()
+        if self._start_timer is not None:
+            self._start_timer.cancel()
+        if channels is not None:
+            channels.close()
+        if provisioner is not None:
+            await provisioner.cleanup()
+        if connection is not None:
+            self._launcher.forget(self.kernel_id, connection)
+
+    def _send(
+        self,
+        channel: ChannelName,
+        msg_type: str,
+        content: bytes,
+        *,
+        msg_id: str,
+        parent_header: bytes = b"{}",
+        metadata: bytes = b"{}",
+        buffers: list[bytes] | None = None,
+    ) -> None:
+        if self._channels is not None:
+            self._channels.send(
+                channel,
+                msg_type,
+                content,
+                msg_id=msg_id,
+                parent_header=parent_header,
+                metadata=metadata,
+                buffers=buffers,
+            )
+
+    def _pause(self, cause: str, is_needed: bool) -> None:
+        """Stops the kernel's processes where they are while any cause lasts: memory stays bounded
+        and no output is lost."""
+        was_paused = bool(self._pauses)
+        if is_needed:
+            self._pauses.add(cause)
+        else:
+            self._pauses.discard(cause)
+        provisioner = self._provisioner
+        if provisioner is None or bool(self._pauses) == was_paused:
+            return
+        logger.warning("Kernel %s %s (%s).", self.kernel_id, "pauses" if self._pauses else "goes on", cause)
+        self._spawn(provisioner.pause() if self._pauses else provisioner.unpause())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        assert self._tasks is not None
+        self._tasks.create_task(work)
+
+
+async def _ended_within(provisioner: NodeProvisioner, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await provisioner.wait()
+        return True
+    except TimeoutError:
+        return False

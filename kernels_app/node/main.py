@@ -1,0 +1,105 @@
+"""The node's program: `python -m kernels_app.node`. Chooses the implementations."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+from kernels_app.bus.opening import open_transport
+from kernels_app.node.config import ConfigError, NodeConfig, read_config
+from kernels_app.node.kernelspecs import Kernelspecs, kernelspec_folders
+from kernels_app.node.launching import Launcher
+from kernels_app.node.provisioners.base import NodeProvisioner
+from kernels_app.node.provisioners.guardian import Guardian
+from kernels_app.node.provisioners.process import ProcessProvisioner
+from kernels_app.node.provisioners.processes import MemoryScan
+from kernels_app.node.registration import LeaseHeld, LeaseLost
+from kernels_app.node.supervisor import Supervisor
+from kernels_app.node.zeromq.channels import KernelContext
+
+logger = logging.getLogger(__name__)
+
+EXIT_OK = 0
+EXIT_CONFIG = 64
+EXIT_LEASE_HELD = 73
+EXIT_LEASE_LOST = 75
+
+
+def main() -> int:
+    """The exit code."""
+    try:
+        config = read_config(os.environ)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_CONFIG
+    logging.basicConfig(
+        level=config.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(run_node(config))
+    except (ConfigError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_CONFIG
+    except LeaseHeld as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_LEASE_HELD
+    except LeaseLost:
+        return EXIT_LEASE_LOST
+    return EXIT_OK
+
+
+async def run_node(config: NodeConfig) -> None:
+    """Until SIGTERM or SIGINT. Raises LeaseHeld, LeaseLost, ConfigError."""
+    transport = open_transport(config.redis_url)
+    guardian = Guardian()
+    context = KernelContext()
+    memory_scan = MemoryScan()
+
+    def make_provisioner(kernel_id: str, spec: Any) -> NodeProvisioner:
+        return ProcessProvisioner(
+            guardian=guardian, memory_scan=memory_scan, kernel_id=kernel_id, kernel_spec=spec, parent=None
+        )
+
+    try:
+        launcher = Launcher(
+            kernelspecs=Kernelspecs(
+                kernelspec_folders(config.kernel_python, config.kernel_path), config.kernel_python
+            ),
+            projects_root=config.projects_root,
+            run_dir=config.run_dir,
+            make_provisioner=make_provisioner,
+            node_environment=os.environ,
+        )
+        supervisor = Supervisor(
+            config,
+            transport=transport,
+            launcher=launcher,
+            context=context,
+            clock_ms=lambda: time.time_ns() // 1_000_000,
+            provisioner_name="process",
+        )
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, supervisor.stop)
+        await supervisor.run()
+    except OSError as error:
+        raise ConfigError(f"The node cannot use its folders: {error}") from error
+    finally:
+        context.close()
+        await transport.close()
+        guardian.close()
+
+
+def _loop_factory() -> Any:
+    """uvloop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,53 @@
+"""What a node asks of every provisioner, beyond jupyter_client's own interface."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
+
+from kernels_app.bus.envelopes import Limits
+
+
+class LaunchPlan(msgspec.Struct, frozen=True):
+    """Everything a launch needs. `environment` is all the kernel gets, but for the kernelspec's own."""
+
+    command: list[str]
+    environment: dict[str, str]
+    cwd: Path
+    connection_file: Path
+    limits: Limits
+
+
+class NodeProvisioner(KernelProvisionerBase):
+    """A jupyter_client provisioner that a node can run. One instance a launch.
+
+    Order of calls: `pre_launch(plan=…)`, `launch_kernel(**what it gave)`, then `wait` until the end,
+    `send_signal`, `terminate`, `kill` at any time, and `cleanup` last, always.
+    """
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """Arguments of `launch_kernel`: the kernelspec's environment added to that of `plan`."""
+        plan: LaunchPlan = kwargs.pop("plan")
+        prepared: dict[str, Any] = await super().pre_launch(
+            cmd=list(plan.command), env=dict(plan.environment), **kwargs
+        )
+        return {**prepared, "plan": plan}
+
+    @abstractmethod
+    def last_output(self) -> str:
+        """The last lines the kernel's process wrote to its standard output and error."""
+
+    @abstractmethod
+    def memory_bytes(self) -> int:
+        """Memory in use by all processes of the kernel; 0 when there are none."""
+
+    @abstractmethod
+    async def pause(self) -> None:
+        """Stop all processes of the kernel where they are, until `unpause`."""
+
+    @abstractmethod
+    async def unpause(self) -> None: ...

@@ -1,0 +1,374 @@
+"""The runs of one kernel: commands of the hub to kernel messages, kernel messages to the output log."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import secrets
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from kernels_app.bus.envelopes import (
+    AnswerInput,
+    AskKernel,
+    ClearOutputs,
+    Execute,
+    KernelAnswer,
+    SendComm,
+)
+from kernels_app.bus.identifiers import CellId, KernelId, Mailbox, RunId, run_topic
+from kernels_app.bus.operations import (
+    AnyOperation,
+    Clear,
+    Finished,
+    InputClosed,
+    InputRequest,
+    Queued,
+    RunStatus,
+)
+from kernels_app.node.admission import Admission, EndedRun, QueuedRun
+from kernels_app.node.outbox import Outbox
+from kernels_app.node.output_log import OutputLog
+from kernels_app.node.zeromq.channels import ChannelName
+from kernels_app.node.zeromq.frames import InvalidMessage, KernelMessage
+
+# A question waits for the run before it to end, at most this long.
+ASK_TIMEOUT_S = 10.0
+MAX_ASKS = 64
+ASKABLE = frozenset(
+    {"complete_request", "inspect_request", "is_complete_request", "kernel_info_request",
+     "history_request", "comm_info_request"}
+)  # fmt: skip
+COMM_TYPES = frozenset({"comm_open", "comm_msg", "comm_close"})
+_FOLDED_TYPES = frozenset(
+    {"stream", "display_data", "update_display_data", "execute_result", "error", "clear_output",
+     "execute_input"}
+)  # fmt: skip
+
+
+class Sender(Protocol):
+    """How runs reach the kernel; does nothing while there is none."""
+
+    def __call__(
+        self,
+        channel: ChannelName,
+        msg_type: str,
+        content: bytes,
+        *,
+        msg_id: str,
+        parent_header: bytes = b"{}",
+        metadata: bytes = b"{}",
+        buffers: list[bytes] | None = None,
+    ) -> None: ...
+
+
+class _Ask(msgspec.Struct, frozen=True):
+    command: AskKernel
+    msg_type: str
+    timer: asyncio.TimerHandle
+
+
+class _OpenInput(msgspec.Struct, frozen=True):
+    input_id: str
+    run: QueuedRun
+    is_password: bool
+    header: bytes
+
+
+class KernelRuns:
+    """Decides with `Admission`, folds with the output log's folding, speaks through `send`.
+
+    `log` is None for a kernel without a document: its runs are carried out, their outputs go nowhere.
+    """
+
+    def __init__(
+        self,
+        kernel_id: KernelId,
+        *,
+        log: OutputLog | None,
+        outbox: Outbox,
+        send: Sender,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._kernel_id = kernel_id
+        self._log = log
+        self._outbox = outbox
+        self._send = send
+        self._clock_ms = clock_ms
+        self._admission = Admission()
+        self._is_open = False
+        self._waiting_asks: list[_Ask] = []
+        self._sent_asks: dict[str, _Ask] = {}
+        self._input: _OpenInput | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._admission.running is not None
+
+    # Commands of the hub
+
+    def execute(self, command: Execute) -> None:
+        now_ms = self._clock_ms()
+        for run in self._admission.admit(
+            command.cells,
+            request_id=command.request_id,
+            stop_on_error=command.stop_on_error,
+            allow_stdin=command.allow_stdin,
+        ):
+            self._emit(
+                Queued(
+                    seq=0,
+                    at=now_ms,
+                    cell_id=run.cell_id,
+                    run_id=run.run_id,
+                    source_sha256=hashlib.sha256(run.source.encode("utf-8", "replace")).hexdigest(),
+                )
+            )
+        self._pump()
+
+    def interrupt(self) -> None:
+        """Cancels what waits; the kernel itself is interrupted by who owns it."""
+        self._end(self._admission.interrupt())
+
+    def answer_input(self, command: AnswerInput) -> None:
+        waiting = self._input
+        if waiting is None or waiting.input_id != command.input_id:
+            return  # answered by someone else, or no longer wanted
+        self._send(
+            "stdin",
+            "input_reply",
+            msgspec.json.encode({"value": command.value, "status": "ok"}),
+            msg_id=secrets.token_hex(16),
+            parent_header=waiting.header,
+        )
+        self._close_input("" if waiting.is_password else command.value)
+
+    def clear_outputs(self, command: ClearOutputs) -> None:
+        now_ms = self._clock_ms()
+        for cell_id in command.cell_ids:
+            self._emit(Clear(seq=0, at=now_ms, cell_id=cell_id, run_id=self._run_of(cell_id)))
+
+    def ask(self, command: AskKernel) -> None:
+        msg_type = command.message_type
+        if not msg_type.endswith("_request"):
+            msg_type += "_request"
+        if msg_type not in ASKABLE:
+            self._answer(command.reply_to, command.request_id, error="This cannot be asked of a kernel.")
+        elif len(self._waiting_asks) + len(self._sent_asks) >= MAX_ASKS:
+            self._answer(
+                command.reply_to, command.request_id, error="The kernel has too many questions waiting."
+            )
+        else:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(ASK_TIMEOUT_S, self._give_up_ask, command.request_id)
+            self._waiting_asks.append(_Ask(command, msg_type, timer))
+            self._pump()
+
+    def comm(self, command: SendComm) -> None:
+        if self._is_open and command.message_type in COMM_TYPES:
+            self._send(
+                "shell",
+                command.message_type,
+                command.content,
+                msg_id=secrets.token_hex(16),
+                metadata=command.metadata,
+                buffers=command.buffers,
+            )
+
+    # The kernel's life
+
+    def open(self) -> None:
+        """The kernel is ready: what waits may go."""
+        self._is_open = True
+        if self._log is not None:
+            self._log.folding.forget_displays()
+        self._pump()
+
+    def end_all(self, running_status: RunStatus, queued_status: RunStatus, reason: str) -> None:
+        """The kernel's process is ending: nothing of these runs comes back."""
+        self._is_open = False
+        self._close_input(None)
+        self._end(self._admission.end_all(running_status, queued_status, reason))
+        for ask in [*self._waiting_asks, *self._sent_asks.values()]:
+            ask.timer.cancel()
+            self._answer(ask.command.reply_to, ask.command.request_id, error=reason)
+        self._waiting_asks.clear()
+        self._sent_asks.clear()
+
+    # Messages of the kernel
+
+    def on_iopub(self, message: KernelMessage) -> None:
+        """Raises InvalidMessage."""
+        if message.msg_type in _FOLDED_TYPES:
+            if self._log is not None:
+                self._log.folding.message(
+                    RunId(message.parent_id),
+                    message.msg_type,
+                    message.content(),
+                    message.metadata(),
+                    self._clock_ms(),
+                )
+                self._log.changed(message.size_bytes)
+        elif message.msg_type == "status":
+            if message.content().get("execution_state") == "idle":
+                self._end(self._admission.idle(RunId(message.parent_id)))
+                self._pump()
+        elif message.msg_type in COMM_TYPES and self._log is not None:
+            self._outbox.publish(run_topic(self._log.document_id), _comm_frame(self._kernel_id, message))
+
+    def on_shell(self, message: KernelMessage) -> None:
+        """Raises InvalidMessage."""
+        if message.msg_type == "execute_reply":
+            content = message.content()
+            status = content.get("status")
+            count = content.get("execution_count")
+            self._end(
+                self._admission.reply(
+                    RunId(message.parent_id),
+                    "ok" if status == "ok" else "error",
+                    count if isinstance(count, int) else None,
+                )
+            )
+            self._pump()
+        elif (ask := self._sent_asks.pop(message.parent_id, None)) is not None:
+            ask.timer.cancel()
+            self._answer(ask.command.reply_to, ask.command.request_id, content=message.content_frame)
+
+    def on_stdin(self, message: KernelMessage) -> None:
+        """Raises InvalidMessage."""
+        running = self._admission.running
+        if message.msg_type != "input_request" or running is None:
+            return
+        if running.run.run_id != message.parent_id:
+            return
+        content = message.content()
+        self._close_input(None)
+        self._input = _OpenInput(
+            secrets.token_hex(8), running.run, content.get("password") is True, message.header
+        )
+        prompt = content.get("prompt")
+        self._emit(
+            InputRequest(
+                seq=0,
+                at=self._clock_ms(),
+                cell_id=running.run.cell_id,
+                run_id=running.run.run_id,
+                input_id=self._input.input_id,
+                prompt=prompt if isinstance(prompt, str) else "",
+                password=self._input.is_password,
+            )
+        )
+
+    # Inside
+
+    def _pump(self) -> None:
+        """Sends what may be sent now: questions between runs, then the next run."""
+        if not self._is_open or self._admission.running is not None:
+            return
+        asks, self._waiting_asks = self._waiting_asks, []
+        for ask in asks:
+            msg_id = secrets.token_hex(16)
+            self._sent_asks[msg_id] = ask
+            self._send("shell", ask.msg_type, ask.command.content, msg_id=msg_id)
+        run = self._admission.start_next(self._clock_ms())
+        if run is None:
+            return
+        if self._log is not None:
+            self._log.folding.start_run(run.cell_id, run.run_id, self._clock_ms())
+            self._log.changed()
+        content: dict[str, Any] = {
+            "code": run.source,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": run.allow_stdin,
+            "stop_on_error": run.stop_on_error,
+        }
+        metadata = msgspec.json.encode({"cellId": run.cell_id})
+        self._send(
+            "shell", "execute_request", msgspec.json.encode(content), msg_id=run.run_id, metadata=metadata
+        )
+
+    def _end(self, ended: list[EndedRun]) -> None:
+        now_ms = self._clock_ms()
+        for item in ended:
+            run = item.run
+            if self._input is not None and self._input.run.run_id == run.run_id:
+                self._close_input(None)
+            if item.started_at is not None:
+                if self._log is not None:
+                    self._log.folding.finish_run(
+                        run.run_id,
+                        item.status,
+                        now_ms,
+                        execution_count=item.execution_count,
+                        started_at=item.started_at,
+                        reason=item.reason,
+                    )
+                    self._log.changed()
+                continue
+            self._emit(
+                Finished(
+                    seq=0,
+                    at=now_ms,
+                    cell_id=run.cell_id,
+                    run_id=run.run_id,
+                    status=item.status,
+                    finished_at=now_ms,
+                    reason=item.reason,
+                )
+            )
+
+    def _close_input(self, value: str | None) -> None:
+        waiting, self._input = self._input, None
+        if waiting is not None:
+            self._emit(
+                InputClosed(
+                    seq=0,
+                    at=self._clock_ms(),
+                    cell_id=waiting.run.cell_id,
+                    run_id=waiting.run.run_id,
+                    input_id=waiting.input_id,
+                    value=value,
+                )
+            )
+
+    def _emit(self, operation: AnyOperation) -> None:
+        if self._log is not None:
+            self._log.folding.emit(operation, self._clock_ms())
+            self._log.changed()
+
+    def _run_of(self, cell_id: CellId) -> RunId:
+        running = self._admission.running
+        return running.run.run_id if running is not None and running.run.cell_id == cell_id else RunId("")
+
+    def _give_up_ask(self, request_id: str) -> None:
+        for ask in [*self._waiting_asks, *self._sent_asks.values()]:
+            if ask.command.request_id == request_id:
+                self._answer(ask.command.reply_to, request_id, error="The kernel is busy.")
+        self._waiting_asks = [ask for ask in self._waiting_asks if ask.command.request_id != request_id]
+        self._sent_asks = {
+            msg_id: ask for msg_id, ask in self._sent_asks.items() if ask.command.request_id != request_id
+        }
+
+    def _answer(self, mailbox: Mailbox, request_id: str, *, content: bytes = b"", error: str = "") -> None:
+        self._outbox.mail(mailbox, KernelAnswer(request_id=request_id, content=content, error=error))
+
+
+def _comm_frame(kernel_id: KernelId, message: KernelMessage) -> bytes:
+    """The JSON frame browsers get. Raises InvalidMessage."""
+    frame = {
+        "type": "comm",
+        "kernel_id": kernel_id,
+        "message_type": message.msg_type,
+        "content": message.content(),
+        "metadata": message.metadata(),
+        "buffers": [base64.b64encode(buffer).decode() for buffer in message.buffers],
+    }
+    try:
+        return msgspec.json.encode(frame)  # NaN becomes null: browsers know no NaN in JSON
+    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
+        raise InvalidMessage("A comm message is not JSON.") from error

@@ -1,0 +1,238 @@
+"""The node as a whole: registers, follows its commands, stops in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+
+from kernels_app.bus.envelopes import KernelSpecInfo, NodeInfo, NodeStarted, NodeStopped, decode_command
+from kernels_app.bus.identifiers import NodeId, StreamId, command_stream
+from kernels_app.bus.transport import FROM_START, Transport, TransportError
+from kernels_app.node.config import NodeConfig
+from kernels_app.node.hosting import KernelHost
+from kernels_app.node.launching import Launcher
+from kernels_app.node.outbox import Outbox
+from kernels_app.node.provisioners.processes import machine_memory_bytes, usable_cpu_count
+from kernels_app.node.registration import LeaseLost, Registration
+from kernels_app.node.zeromq.channels import KernelContext
+
+logger = logging.getLogger(__name__)
+
+MEMORY_CHECK_S = 0.5
+IDLE_MEMORY_CHECK_S = 2.0
+TRIM_S = 1.0
+KERNELSPECS_S = 30.0
+RETRY_S = 0.5
+# Kept of the time to stop for what comes after the kernels: last outputs, then the lease.
+FLUSH_S = 2.0
+RELEASE_S = 1.0
+
+
+def interruption_topic(node_id: NodeId) -> str:
+    """Nothing is published there: its listener is told of interruptions of the wire."""
+    return f"node:{node_id}:wire"
+
+
+class Supervisor:
+    """Owns every task of the node. One `run` an instance."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        *,
+        transport: Transport,
+        launcher: Launcher,
+        context: KernelContext,
+        clock_ms: Callable[[], int],
+        provisioner_name: str,
+    ) -> None:
+        self._config = config
+        self._transport = transport
+        self._launcher = launcher
+        self._context = context
+        self._clock_ms = clock_ms
+        self._provisioner_name = provisioner_name
+        self._outbox = Outbox(transport, clock_ms)
+        self._registration = Registration(transport, config.node_id, config.holder, info=self._info)
+        self._kernelspecs: list[KernelSpecInfo] = []
+        self._position = FROM_START
+        self._host: KernelHost | None = None
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ends the node in good order; a second call changes nothing."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Returns when `stop` was called. Raises LeaseHeld, LeaseLost."""
+        self._kernelspecs = await asyncio.to_thread(self._launcher.kernelspecs.all)
+        if not await self._or_stopped(self._register()):
+            return
+        lost: LeaseLost | None = None
+        async with asyncio.TaskGroup() as tasks:
+            host = self._host = KernelHost(
+                tasks,
+                node_id=self._config.node_id,
+                fence=self._registration.fence,
+                transport=self._transport,
+                outbox=self._outbox,
+                launcher=self._launcher,
+                context=self._context,
+                clock_ms=self._clock_ms,
+                start_timeout_s=self._config.start_timeout_s,
+            )
+            outbox_task = tasks.create_task(self._outbox.run())
+            background = [
+                tasks.create_task(work)
+                for work in (
+                    self._follow_commands(host),
+                    self._hear_interruptions(host),
+                    self._watch_memory(host),
+                    self._trim_commands(),
+                    self._refresh_kernelspecs(),
+                )
+            ]
+            logger.info("Node %s is up (fence %d).", self._config.node_id, self._registration.fence)
+            try:
+                await self._or_stopped(self._registration.keep())
+                await self._shut_down(host)
+            except LeaseLost as error:
+                lost = error
+                logger.error("%s Its kernels end now.", error)
+                await host.end_all("lost", "The hub gave its node up.")
+            host.cancel()
+            for task in (outbox_task, *background):
+                task.cancel()
+        if lost is not None:
+            raise lost
+
+    async def _or_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Whether the work ended before the node was told to stop; then it is cancelled."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+                return True
+            return False
+        finally:
+            for task in (working, stopping):
+                task.cancel()
+            await asyncio.gather(working, stopping, return_exceptions=True)
+
+    async def _register(self) -> None:
+        fence = await self._registration.acquire()
+        # Commands up to here were for an earlier life: nobody knows the new number yet.
+        while True:
+            try:
+                self._position = await self._last_command()
+                await self._registration.publish()
+                break
+            except TransportError:
+                await asyncio.sleep(RETRY_S)
+        # Nothing is adopted: plain processes end with their node.
+        self._outbox.event(
+            NodeStarted(
+                node_id=self._config.node_id,
+                fence=fence,
+                at=self._clock_ms(),
+                info=msgspec.json.encode(self._info(fence)),
+            )
+        )
+
+    async def _last_command(self) -> StreamId:
+        return await self._transport.last_id(command_stream(self._config.node_id)) or FROM_START
+
+    async def _follow_commands(self, host: KernelHost) -> None:
+        stream = command_stream(self._config.node_id)
+        async for entry in self._transport.follow_log(stream, after=self._position):
+            try:
+                command = decode_command(entry.payload)
+            except msgspec.MsgspecError as error:
+                logger.warning("A command cannot be read: %s", error)
+            else:
+                try:
+                    host.handle(command)
+                except Exception:
+                    # One command's failure must not stop those for the other kernels.
+                    logger.exception(
+                        "A command failed: %s for kernel %s", type(command).__name__, command.kernel_id
+                    )
+            self._position = entry.id
+
+    async def _trim_commands(self) -> None:
+        """Forgets commands that were handled."""
+        trimmed = self._position
+        while True:
+            await asyncio.sleep(TRIM_S)
+            position = self._position
+            if position != trimmed:
+                try:
+                    await self._transport.trim_log(command_stream(self._config.node_id), up_to=position)
+                    trimmed = position
+                except TransportError:
+                    continue
+
+    async def _hear_interruptions(self, host: KernelHost) -> None:
+        def hear(payload: bytes | None) -> None:
+            if payload is None:
+                host.check_logs()
+
+        while True:
+            try:
+                await self._transport.subscribe(interruption_topic(self._config.node_id), hear)
+                return
+            except TransportError:
+                await asyncio.sleep(RETRY_S)
+
+    async def _watch_memory(self, host: KernelHost) -> None:
+        while True:
+            await asyncio.sleep(MEMORY_CHECK_S if host.is_busy else IDLE_MEMORY_CHECK_S)
+            host.check_memory()
+
+    async def _refresh_kernelspecs(self) -> None:
+        """A kernel installed later is offered without a restart."""
+        while True:
+            await asyncio.sleep(KERNELSPECS_S)
+            self._kernelspecs = await asyncio.to_thread(self._launcher.kernelspecs.all)
+
+    async def _shut_down(self, host: KernelHost) -> None:
+        """Ends kernels, writes what is left, gives the lease back; within the configured time."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._config.shutdown_s
+        logger.info("Node %s stops; %d kernels end.", self._config.node_id, host.kernel_count)
+        await _within(deadline - FLUSH_S - RELEASE_S, host.end_all("stopped", "The hub was shut down."))
+        self._outbox.event(
+            NodeStopped(node_id=self._config.node_id, fence=self._registration.fence, at=self._clock_ms())
+        )
+        await _within(deadline - RELEASE_S, host.flush_logs())
+        await _within(deadline - RELEASE_S, self._outbox.flush())
+        await _within(deadline, self._registration.release())
+
+    def _info(self, fence: int) -> NodeInfo:
+        return NodeInfo(
+            node_id=self._config.node_id,
+            fence=fence,
+            provisioner=self._provisioner_name,
+            kernelspecs=self._kernelspecs,
+            memory_bytes=machine_memory_bytes(),
+            cpu_count=usable_cpu_count(),
+            kernel_count=0 if self._host is None else self._host.kernel_count,
+            renewed_at=self._clock_ms(),
+        )
+
+
+async def _within(deadline: float, work: Coroutine[Any, Any, None]) -> None:
+    """Until the deadline (of the loop's clock); what is not done by then is left."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            await work
+    except TimeoutError:
+        logger.warning("The node stops without waiting longer.")
+    except TransportError as error:
+        logger.warning("The node stops without the wire: %s", error)

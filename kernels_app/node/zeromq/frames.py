@@ -1,0 +1,127 @@
+"""Kernel messages from and to the frames of the wire protocol. Pure.
+
+Source: Jupyter messaging 5.4, The Wire Protocol.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from kernels_app.node.zeromq.signing import Signer
+
+DELIMITER = b"<IDS|MSG>"
+PROTOCOL_VERSION = "5.4"
+SIGNED_FRAMES = 4
+
+
+class InvalidMessage(Exception):
+    """Frames that are no message of this kernel: wrong shape, wrong signature or no JSON."""
+
+
+class Header(msgspec.Struct, frozen=True):
+    msg_id: str = ""
+    msg_type: str = ""
+
+
+class KernelMessage(msgspec.Struct, frozen=True):
+    """One message as it came. Header and parent are parsed; content is parsed by who needs it."""
+
+    msg_type: str
+    msg_id: str
+    parent_id: str
+    header: bytes
+    metadata_frame: bytes
+    content_frame: bytes
+    buffers: list[bytes] = []
+
+    def content(self) -> dict[str, Any]:
+        """Raises InvalidMessage when it is not a JSON object."""
+        return _object(self.content_frame)
+
+    def metadata(self) -> dict[str, Any]:
+        return _object(self.metadata_frame)
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.content_frame) + len(self.metadata_frame) + sum(map(len, self.buffers))
+
+
+_header_decoder = msgspec.json.Decoder(Header)
+_any_decoder = msgspec.json.Decoder()
+
+
+def _object(frame: bytes) -> dict[str, Any]:
+    try:
+        value = _any_decoder.decode(frame)
+    except msgspec.DecodeError:
+        # Python kernels send NaN and lone surrogates, which strict JSON does not have.
+        try:
+            value = json.loads(frame)
+        except (ValueError, RecursionError) as error:
+            raise InvalidMessage("A frame is not JSON.") from error
+    if not isinstance(value, dict):
+        raise InvalidMessage("A frame is not a JSON object.")
+    return value
+
+
+def _header(frame: bytes) -> Header:
+    try:
+        return _header_decoder.decode(frame)
+    except msgspec.DecodeError as error:
+        raise InvalidMessage("A header is not what it should be.") from error
+
+
+def parse_message(frames: Sequence[bytes], signer: Signer) -> KernelMessage:
+    """Raises InvalidMessage."""
+    try:
+        start = frames.index(DELIMITER) + 1
+    except ValueError as error:
+        raise InvalidMessage("The delimiter is missing.") from error
+    if len(frames) < start + 1 + SIGNED_FRAMES:
+        raise InvalidMessage("Frames are missing.")
+    signed = frames[start + 1 : start + 1 + SIGNED_FRAMES]
+    if not signer.is_valid(frames[start], signed):
+        raise InvalidMessage("The signature is wrong.")
+    header_frame, parent_frame, metadata_frame, content_frame = signed
+    header = _header(header_frame)
+    parent_id = "" if parent_frame == b"{}" else _header(parent_frame).msg_id
+    return KernelMessage(
+        msg_type=header.msg_type,
+        msg_id=header.msg_id,
+        parent_id=parent_id,
+        header=header_frame,
+        metadata_frame=metadata_frame,
+        content_frame=content_frame,
+        buffers=list(frames[start + 1 + SIGNED_FRAMES :]),
+    )
+
+
+def build_message(
+    msg_type: str,
+    content: bytes,
+    *,
+    msg_id: str,
+    session_id: str,
+    date: str,
+    signer: Signer,
+    parent_header: bytes = b"{}",
+    metadata: bytes = b"{}",
+    buffers: Sequence[bytes] = (),
+) -> list[bytes]:
+    """Signed frames. `content`, `metadata` and `parent_header` are JSON; `date` is ISO 8601."""
+    header = msgspec.json.encode(
+        {
+            "msg_id": msg_id,
+            "msg_type": msg_type,
+            "username": "hub",
+            "session": session_id,
+            "date": date,
+            "version": PROTOCOL_VERSION,
+        }
+    )
+    signed = [header, parent_header, metadata, content]
+    return [DELIMITER, signer.sign(signed), *signed, *buffers]
