@@ -4,7 +4,7 @@ import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, c
 import { defaultKeymap, indentLess, indentMore, toggleComment } from "@codemirror/commands";
 import { bracketMatching, indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language";
 import { Compartment, EditorState, type Extension, Prec } from "@codemirror/state";
-import { drawSelection, dropCursor, EditorView, type KeyBinding, keymap, placeholder, rectangularSelection } from "@codemirror/view";
+import { drawSelection, dropCursor, EditorView, type KeyBinding, keymap, lineNumbers, placeholder, rectangularSelection, tooltips } from "@codemirror/view";
 import { ySync, ySyncAnnotation, YSyncConfig, ySyncFacet } from "y-codemirror.next";
 import type * as Y from "yjs";
 
@@ -37,6 +37,7 @@ export interface EditorOptions {
   /** For screen readers: "Code of cell 3". */
   label: string;
   isReadOnly: boolean;
+  hasLineNumbers?: boolean;
   placeholder?: string;
   host: EditorHost;
 }
@@ -45,6 +46,7 @@ export interface CellEditor {
   readonly view: EditorView;
   setLanguage(language: LanguageName): void;
   setReadOnly(isReadOnly: boolean): void;
+  setLineNumbers(hasLineNumbers: boolean): void;
   destroy(): void;
 }
 
@@ -76,6 +78,7 @@ export function createCellEditor(parent: HTMLElement, options: EditorOptions): C
   const { cellId, text, host } = options;
   const language = new Compartment();
   const readOnly = new Compartment();
+  const numbers = new Compartment();
   const sync = new YSyncConfig(text, null);
 
   const state = EditorState.create({
@@ -89,6 +92,9 @@ export function createCellEditor(parent: HTMLElement, options: EditorOptions): C
       EditorView.contentAttributes.of({ "aria-label": options.label, autocapitalize: "off", autocorrect: "off", spellcheck: options.language === "markdown" ? "true" : "false" }),
       options.isReadOnly ? EditorView.contentAttributes.of({ tabindex: "0", "aria-readonly": "true" }) : [],
       options.placeholder ? placeholder(options.placeholder) : [],
+      numbers.of(options.hasLineNumbers ? lineNumbers() : []),
+      // Cells clip what they paint; a tooltip belongs to the page.
+      tooltips({ parent: document.body, position: "fixed" }),
       syntaxHighlighting(codeHighlightStyle),
       bracketMatching(),
       closeBrackets(),
@@ -128,6 +134,7 @@ export function createCellEditor(parent: HTMLElement, options: EditorOptions): C
     view,
     setLanguage: (name) => view.dispatch({ effects: language.reconfigure(languageExtension(name)) }),
     setReadOnly: (isReadOnly) => view.dispatch({ effects: readOnly.reconfigure(readOnlyExtension(isReadOnly)) }),
+    setLineNumbers: (hasLineNumbers) => view.dispatch({ effects: numbers.reconfigure(hasLineNumbers ? lineNumbers() : []) }),
     destroy: () => view.destroy(),
   };
 }

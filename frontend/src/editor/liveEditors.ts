@@ -1,8 +1,10 @@
 /** Which cells have a live editor: those near the view, at most about 40; the others show static code. */
 
-import { type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { batch, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 
 const MOST_LIVE = 40;
+const FIRST_DRAWN = 15; // what can be in the first view: drawn at once, so that nothing changes colour
+const DRAWN_AT_ONCE = 4; // cells an idle moment
 const NEAR_MARGIN = "400px 0px";
 
 type Idle = (callback: () => void) => void;
@@ -17,6 +19,8 @@ export class LiveEditors {
   /** Least recently wanted first. */
   readonly #recent = new Set<string>();
   readonly #near = new Set<string>();
+  readonly #drawn = new Map<string, Signal<boolean>>();
+  #undrawn: string[] = [];
   readonly #waiting = new Set<string>();
   readonly #elements = new Map<Element, string>();
   #observer: IntersectionObserver | null = null;
@@ -57,6 +61,33 @@ export class LiveEditors {
     return this.#signal(cellId);
   }
 
+  /**
+   * Whether the cell was near the view once, or its turn came while nothing else was to do: from then on its
+   * code is coloured and its outputs are there. Until then it costs next to nothing.
+   */
+  isDrawn(cellId: string): ReadonlySignal<boolean> {
+    let drawn = this.#drawn.get(cellId);
+    if (!drawn) {
+      this.#drawn.set(cellId, (drawn = signal(this.#drawn.size < FIRST_DRAWN || typeof IntersectionObserver === "undefined")));
+      if (!drawn.peek()) {
+        if (this.#undrawn.length === 0) this.idle(() => this.#drawSome());
+        this.#undrawn.push(cellId);
+      }
+    }
+    return drawn;
+  }
+
+  #drawSome(): void {
+    const some = this.#undrawn.splice(0, DRAWN_AT_ONCE);
+    batch(() => {
+      for (const id of some) {
+        const drawn = this.#drawn.get(id);
+        if (drawn) drawn.value = true;
+      }
+    });
+    if (this.#undrawn.length) this.idle(() => this.#drawSome());
+  }
+
   get liveCount(): number {
     return this.#recent.size;
   }
@@ -88,6 +119,8 @@ export class LiveEditors {
       if (cellId === undefined) continue;
       if (entry.isIntersecting) {
         this.#near.add(cellId);
+        const drawn = this.#drawn.get(cellId);
+        if (drawn) drawn.value = true;
         if (!this.#signal(cellId).peek()) this.#waiting.add(cellId);
       } else {
         this.#near.delete(cellId);

@@ -1,0 +1,37 @@
+import type { ReadonlySignal } from "@preact/signals";
+
+import { highlightLines } from "./highlight";
+import type { LanguageName } from "./languages";
+import "./editor.css";
+
+interface StaticCodeProps {
+  source: ReadonlySignal<string>;
+  language: LanguageName;
+  /** Plain until then: the parser costs something. */
+  isColoured: boolean;
+  wraps: boolean;
+  placeholder: string;
+  /** A press at a point of the text: the person wants to edit there. */
+  onPress: (event: PointerEvent) => void;
+}
+
+/** A cell's code without an editor, laid out exactly as the editor lays it out. */
+export function StaticCode({ source, language, isColoured, wraps, placeholder, onPress }: StaticCodeProps) {
+  const code = source.value;
+  const lines = isColoured ? highlightLines(code, language) : null;
+  return (
+    <div class={`ed-static ${wraps ? "ed-wraps" : ""}`} onPointerDown={onPress}>
+      {code === "" ? (
+        <div class="ed-line ed-placeholder">{placeholder || "\u200b"}</div>
+      ) : lines === null ? (
+        <div class="ed-line">{code.endsWith("\n") ? `${code}\u200b` : code}</div>
+      ) : (
+        lines.map((tokens, at) => (
+          <div class="ed-line" key={at}>
+            {tokens.length === 0 ? "\u200b" : tokens.map((token) => (token.class ? <span class={token.class}>{token.text}</span> : token.text))}
+          </div>
+        ))
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,44 @@
+import { useEffect, useRef } from "preact/hooks";
+
+interface InputPromptProps {
+  request: { input_id: string; prompt: string; password: boolean };
+  canReply: boolean;
+  onReply: (value: string) => void;
+}
+
+/** The line a cell's `input()` waits for. */
+export function InputPrompt({ request, canReply, onReply }: InputPromptProps) {
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    // Only when the person is not writing somewhere else.
+    const at = document.activeElement;
+    if (!at || at === document.body || at.closest(".nb-cell") === field.current?.closest(".nb-cell")) field.current?.focus({ preventScroll: false });
+  }, []);
+  const label = request.prompt.trim() || "Input";
+  return (
+    <form
+      class="nb-input"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (canReply) onReply(field.current?.value ?? "");
+      }}
+    >
+      <label class="nb-input-label">
+        <span>{label}</span>
+        <input
+          ref={field}
+          class="nb-input-field"
+          type={(request.password ? "password" : "text") as "text"}
+          autocomplete="off"
+          disabled={!canReply}
+          spellcheck={false}
+          placeholder={canReply ? "Type and press Enter" : "Waiting for someone who may edit"}
+          onKeyDown={(event) => {
+            if (event.key === "Escape") event.currentTarget.closest<HTMLElement>(".nb-cell")?.focus();
+            event.stopPropagation();
+          }}
+        />
+      </label>
+    </form>
+  );
+}
