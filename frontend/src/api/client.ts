@@ -22,6 +22,20 @@ export function onSignedOut(listener: SignedOutListener): () => void {
   return () => signedOutListeners.delete(listener);
 }
 
+type ReachabilityListener = (reachable: boolean) => void;
+const reachabilityListeners = new Set<ReachabilityListener>();
+
+/** Tells `listener` with each request whether the hub answered. */
+export function onReachability(listener: ReachabilityListener): () => void {
+  reachabilityListeners.add(listener);
+  return () => reachabilityListeners.delete(listener);
+}
+
+/** For requests that do not go through `request` (uploads): what they found out. */
+export function reportReachability(reachable: boolean): void {
+  for (const listener of reachabilityListeners) listener(reachable);
+}
+
 /** The address of an API path: `apiUrl("projects/x/files/a b.txt")`; path parts must be encoded already. */
 export function apiUrl(path: string, query: RequestOptions["query"] = {}): string {
   const pairs = Object.entries(query).filter((pair): pair is [string, string | number | boolean] => pair[1] !== undefined);
@@ -59,8 +73,11 @@ export async function request(path: string, options: RequestOptions = {}): Promi
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
+    reportReachability(false);
     throw errorFromAnswer(0, "");
   }
+  // A proxy in front answers 502 or 504 while the hub restarts.
+  reportReachability(response.status !== 502 && response.status !== 504);
   if (response.ok) return response;
   if (response.status === 401) for (const listener of signedOutListeners) listener();
   throw errorFromAnswer(response.status, await response.text().catch(() => ""));

@@ -22,16 +22,16 @@ export interface Me {
 }
 
 export interface LoginSession {
-  id: string;
+  id: number;
   is_current: boolean;
-  address: string;
+  address: string | null;
   user_agent: string;
   last_seen_at: string | null;
   created_at: string;
 }
 
 export interface ApiToken {
-  id: string;
+  id: number;
   name: string;
   prefix: string;
   scopes: string[];
@@ -56,7 +56,7 @@ export interface Project extends ProjectReference {
   jupyter_url: string;
   created_at: string;
   last_opened_at: string | null;
-  allows_hidden_files?: boolean;
+  allows_hidden_files: boolean;
 }
 
 export interface Member {

@@ -1,0 +1,18 @@
+import { render } from "preact";
+import { App } from "./pages/App";
+import { startRouter } from "./router";
+import { watchConnection } from "./store/connection";
+import { startKeymap } from "./store/keymap";
+import { me, watchMe } from "./store/me";
+import "./ui/theme.css";
+import "./pages/pages.css";
+
+const root = document.getElementById("app");
+if (!root) throw new Error("The page has no #app element.");
+
+startRouter();
+startKeymap();
+watchConnection();
+watchMe();
+void me.refresh();
+render(<App />, root);

@@ -1,0 +1,130 @@
+import { useComputed } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+import type { Project } from "../api/types";
+import { ActivityBar } from "../panels/ActivityBar";
+import { FilesPanel } from "../panels/FilesPanel";
+import { kernelspecs } from "../panels/fileMenus";
+import { RunningPanel } from "../panels/RunningPanel";
+import { StatusBar } from "../panels/StatusBar";
+import { TrashPanel } from "../panels/TrashPanel";
+import { navigate, projectUrl } from "../router";
+import { CloseCode } from "../socket";
+import { registerCommands } from "../store/commands";
+import { onHubBack } from "../store/connection";
+import { INITIAL_SIDE_WIDTH_PX, layout, showPanel } from "../store/layout";
+import { isSignedOut } from "../store/me";
+import { canEdit, kernels, projects } from "../store/projects";
+import { followProject } from "../store/projectHints";
+import { Button } from "../ui/Button";
+import { Split } from "../ui/Split";
+import { toast } from "../ui/toast";
+import { fileEntries } from "../ui/Palette";
+import { openProject, type OpenProject } from "./openProject";
+import { projectCommands, quickOpenEntries } from "./projectCommands";
+import { openProjectSettings } from "./ProjectSettingsDialog";
+import { openShare } from "./ShareDialog";
+import { TabArea } from "./TabArea";
+import { TopBar } from "./TopBar";
+
+/** A project: its files at the side, what is open in tabs, and the state of it all at the bottom. */
+export function ProjectPage({ project, path }: { project: Project; path: string | null }) {
+  const work = useMemo(() => openProject(project), [project.id]);
+  useProjectLife(work, project);
+
+  useEffect(() => {
+    if (path === null) work.tabs.deactivate();
+    else {
+      work.tabs.open(path);
+      void work.files.reveal(path);
+      if (innerWidth < 700) showPanel(null);
+    }
+    const name = path?.split("/").at(-1);
+    document.title = `${name ? `${name} · ` : ""}${project.name} · Zasper Hub`;
+  }, [path, project.name]);
+
+  const runningCount = useComputed(() => kernels.data.value?.filter((kernel) => kernel.project.id === project.id).length ?? 0).value;
+  const active = work.tabs.tabs.value.find((tab) => tab.path === work.tabs.active.value);
+  const { panel, sideWidth } = layout.value;
+  const main = <TabArea project={project} work={work} />;
+
+  return (
+    <div class="page project-page">
+      <TopBar
+        actions={
+          <Button kind="plain" icon="people" class="share-button" onClick={() => openShare(project)}>
+            Share
+          </Button>
+        }
+      >
+        <h1 class="project-title truncate">
+          <a href={projectUrl(project)}>{project.name}</a>
+        </h1>
+      </TopBar>
+      <div class="project-body">
+        <ActivityBar runningCount={runningCount} onSettings={() => openProjectSettings(project)} />
+        <main id="main" class="project-main">
+          {panel === null ? (
+            <div class="split-main">{main}</div>
+          ) : (
+            <Split
+              label="Width of the side panel"
+              width={sideWidth}
+              initialWidth={INITIAL_SIDE_WIDTH_PX}
+              onResize={(width) => (layout.value = { ...layout.value, sideWidth: width })}
+              side={
+                panel === "files" ? (
+                  <FilesPanel project={project} actions={work.actions} />
+                ) : panel === "running" ? (
+                  <RunningPanel projectId={project.id} />
+                ) : (
+                  <TrashPanel files={work.files} isEditor={canEdit(project)} />
+                )
+              }
+            >
+              {main}
+            </Split>
+          )}
+        </main>
+      </div>
+      <StatusBar status={active?.status.value ?? {}} role={project.role} />
+    </div>
+  );
+}
+
+/** What goes on while a project is open: hints, commands, and a word before unsaved work is lost. */
+function useProjectLife(work: OpenProject, project: Project): void {
+  useEffect(() => {
+    const refresh = () => {
+      void work.files.refresh();
+      void kernels.refresh();
+    };
+    refresh();
+    void kernelspecs.refresh();
+    const stopFollowing = followProject(project.id, {
+      onHint: (hint) => void (hint.type === "files" ? work.files.hint(hint.path) : kernels.refresh()),
+      onMissed: refresh,
+      onRefused: (code) => {
+        if (code === CloseCode.notSignedIn) isSignedOut.value = true;
+        else {
+          toast({ kind: "error", text: `You have no access to ${project.name} any more.`, durationMs: Infinity });
+          void projects.refresh();
+          navigate("/");
+        }
+      },
+    });
+    const stopWaiting = onHubBack(refresh);
+    const unregister = registerCommands(projectCommands(work, project));
+    fileEntries.value = () => quickOpenEntries(work);
+    const warn = (event: BeforeUnloadEvent) => {
+      if (work.tabs.unsaved().length > 0 || work.uploads.isBusy.peek()) event.preventDefault();
+    };
+    addEventListener("beforeunload", warn);
+    return () => {
+      stopFollowing();
+      stopWaiting();
+      unregister();
+      fileEntries.value = null;
+      removeEventListener("beforeunload", warn);
+    };
+  }, [work]);
+}

@@ -1,0 +1,50 @@
+import type { Project } from "../api/types";
+import type { Command } from "../store/commands";
+import { showPanel, togglePanel } from "../store/layout";
+import { iconOf, parentOf } from "../store/paths";
+import { canEdit } from "../store/projects";
+import { openPalette, type PaletteEntry } from "../ui/Palette";
+import { closeTab } from "./closeTab";
+import type { OpenProject } from "./openProject";
+import { openProjectSettings } from "./ProjectSettingsDialog";
+import { openShare } from "./ShareDialog";
+
+/** The commands of an open project. */
+export function projectCommands(work: OpenProject, project: Project): Command[] {
+  const isEditor = () => canEdit(project);
+  const hasTab = () => work.tabs.active.value !== null;
+  const folder = () => parentOf(work.tabs.active.peek() ?? "");
+  const step = (by: number) => {
+    const tabs = work.tabs.tabs.peek();
+    const at = tabs.findIndex((tab) => tab.path === work.tabs.active.peek());
+    const next = tabs[(at + by + tabs.length) % tabs.length];
+    if (next) work.show(next.path);
+  };
+  return [
+    { id: "project.open-file", title: "Open a file by name", group: "Project", keys: ["Mod-P"], whileTyping: true, run: () => openPalette("files") },
+    { id: "project.new-notebook", title: "New notebook", group: "Project", when: isEditor, run: () => work.actions.newNotebook(folder()) },
+    { id: "project.new-file", title: "New file", group: "Project", when: isEditor, run: () => work.actions.newFile(folder()) },
+    { id: "project.new-folder", title: "New folder", group: "Project", when: isEditor, run: () => work.actions.newFolder(folder()) },
+    { id: "project.toggle-files", title: "Show or hide files", group: "Project", keys: ["Mod-B"], whileTyping: true, run: () => togglePanel("files") },
+    { id: "project.show-running", title: "Show what is running", group: "Project", run: () => showPanel("running") },
+    { id: "project.show-trash", title: "Show the trash", group: "Project", run: () => showPanel("trash") },
+    { id: "project.next-tab", title: "Next tab", group: "Project", keys: ["Alt-PageDown"], whileTyping: true, when: hasTab, run: () => step(1) },
+    { id: "project.previous-tab", title: "Previous tab", group: "Project", keys: ["Alt-PageUp"], whileTyping: true, when: hasTab, run: () => step(-1) },
+    { id: "project.close-tab", title: "Close tab", group: "Project", keys: ["Alt-W"], whileTyping: true, when: hasTab, run: () => closeTab(work, work.tabs.active.peek() ?? "") },
+    { id: "project.share", title: "Share this project", group: "Project", run: () => openShare(project) },
+    { id: "project.settings", title: "Project settings", group: "Project", run: () => openProjectSettings(project) },
+  ];
+}
+
+/** Files for quick opening: open tabs first, then all that are known. */
+export function quickOpenEntries(work: OpenProject): PaletteEntry[] {
+  const open = work.tabs.tabs.value.map((tab) => tab.path);
+  const paths = new Set([...open, ...work.files.knownFiles().map((entry) => entry.path)]);
+  return [...paths].map((path) => ({
+    id: `file:${path}`,
+    title: path.slice(path.lastIndexOf("/") + 1),
+    detail: parentOf(path),
+    icon: iconOf(path, "file"),
+    run: () => work.show(path),
+  }));
+}

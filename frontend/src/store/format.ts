@@ -1,0 +1,55 @@
+const UNITS = ["bytes", "KB", "MB", "GB", "TB"] as const;
+
+/** `1.4 MB`; powers of 1,000, as file managers show them. */
+export function formatBytes(size: number): string {
+  let value = size;
+  let unit = 0;
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  const text = unit === 0 || value >= 99.5 ? String(Math.round(value)) : value.toFixed(value >= 9.95 ? 0 : 1);
+  return `${text} ${size === 1 ? "byte" : (UNITS[unit] ?? "TB")}`;
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** `just now`, `5 min ago`, `3 h ago`, `yesterday`, then the date. */
+export function formatAgo(time: string | null, nowMs: number = Date.now()): string {
+  if (time === null) return "never";
+  const then = new Date(time);
+  const ageMs = nowMs - then.getTime();
+  if (Number.isNaN(ageMs)) return "";
+  if (ageMs < MINUTE_MS) return "just now";
+  if (ageMs < HOUR_MS) return `${String(Math.floor(ageMs / MINUTE_MS))} min ago`;
+  if (ageMs < DAY_MS) return `${String(Math.floor(ageMs / HOUR_MS))} h ago`;
+  if (ageMs < 2 * DAY_MS) return "yesterday";
+  if (ageMs < 7 * DAY_MS) return `${String(Math.floor(ageMs / DAY_MS))} days ago`;
+  const sameYear = then.getFullYear() === new Date(nowMs).getFullYear();
+  return then.toLocaleDateString("en-GB", sameYear ? { day: "numeric", month: "short" } : { day: "numeric", month: "short", year: "numeric" });
+}
+
+/** The whole time, for a tooltip. */
+export function formatTime(time: string | null): string {
+  if (time === null) return "";
+  return new Date(time).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** An amount of a quota: bytes and seconds in their own words, anything else with its unit. */
+export function formatAmount(amount: number, unit: string): string {
+  switch (unit) {
+    case "bytes":
+      return formatBytes(amount);
+    case "seconds":
+    case "s":
+      return amount >= 3600 ? `${(amount / 3600).toFixed(amount >= 36_000 ? 0 : 1)} h` : `${String(Math.round(amount / 60))} min`;
+    default:
+      return [Number.isInteger(amount) ? amount.toLocaleString("en-GB") : amount.toFixed(1), unit === "count" ? "" : unit].join(" ").trim();
+  }
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString("en-GB")} ${count === 1 ? one : many}`;
+}
