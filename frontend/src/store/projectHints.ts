@@ -1,3 +1,4 @@
+import type { ReadonlySignal } from "@preact/signals";
 import { HubSocket } from "../socket";
 
 export type Hint = { type: "files"; path: string } | { type: "kernels" };
@@ -18,6 +19,8 @@ export function parseHint(data: string | ArrayBuffer): Hint | null {
   return null;
 }
 
+const MOST_WATCHED = 200; // the hub looks into no more folders a socket
+
 export interface HintHandlers {
   onHint: (hint: Hint) => void;
   /** Hints may have been missed: fetch everything that is shown. */
@@ -26,12 +29,13 @@ export interface HintHandlers {
   onRefused: (closeCode: number) => void;
 }
 
-/** Follows the hints of a project until the returned function is called. */
-export function followProject(projectId: string, handlers: HintHandlers): () => void {
+/** Follows the hints of a project until the returned function is called. `folders` are those that are shown. */
+export function followProject(projectId: string, folders: ReadonlySignal<Iterable<string>>, handlers: HintHandlers): () => void {
   let isFirst = true;
   const socket = new HubSocket({
     url: `/ws/projects/${projectId}`,
     onOpen: () => {
+      watch(folders.peek());
       if (!isFirst) handlers.onMissed();
       isFirst = false;
     },
@@ -43,12 +47,17 @@ export function followProject(projectId: string, handlers: HintHandlers): () => 
       if (final) handlers.onRefused(code);
     },
   });
+  const watch = (shown: Iterable<string>) => {
+    socket.send(JSON.stringify({ type: "watch", folders: ["", ...shown].slice(0, MOST_WATCHED) }));
+  };
+  const stopWatching = folders.subscribe(watch);
   const refreshIfVisible = () => {
     if (document.visibilityState === "visible") handlers.onMissed();
   };
   const timer = setInterval(refreshIfVisible, REFRESH_EVERY_MS);
   document.addEventListener("visibilitychange", refreshIfVisible);
   return () => {
+    stopWatching();
     clearInterval(timer);
     document.removeEventListener("visibilitychange", refreshIfVisible);
     socket.close();
