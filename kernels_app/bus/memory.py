@@ -118,6 +118,9 @@ class MemoryTransport:
     async def release_lease(self, key: str, *, holder: str, fence: int) -> None:
         self._open().release_lease(key, holder, fence)
 
+    async def read_lease(self, key: str) -> int | None:
+        return self._open().read_lease(key)
+
     async def put_value(self, key: str, value: bytes, *, ttl_s: float | None = None) -> None:
         self._open().put_value(key, value, ttl_s)
 
@@ -184,6 +187,9 @@ class BlockingMemoryTransport:
 
     def release_lease(self, key: str, *, holder: str, fence: int) -> None:
         self._store.release_lease(key, holder, fence)
+
+    def read_lease(self, key: str) -> int | None:
+        return self._store.read_lease(key)
 
     def put_value(self, key: str, value: bytes, *, ttl_s: float | None = None) -> None:
         self._store.put_value(key, value, ttl_s)

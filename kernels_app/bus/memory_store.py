@@ -208,6 +208,12 @@ class MemoryStore:
             if lease is not None and (lease.holder, lease.fence) == (holder, fence):
                 del self._leases[key]
 
+    def read_lease(self, key: str) -> int | None:
+        with self._lock:
+            self._check_up()
+            lease = self._leases.get(key)
+            return None if lease is None or lease.expires_at <= self._clock() else lease.fence
+
     def put_value(self, key: str, value: bytes, ttl_s: float | None) -> None:
         with self._lock:
             self._check_up()

@@ -52,6 +52,10 @@ class BlockingRedisTransport:
     def release_lease(self, key: str, *, holder: str, fence: int) -> None:
         self._one(commands.lease_command(commands.RELEASE_LEASE, key, holder, fence))
 
+    def read_lease(self, key: str) -> int | None:
+        fence = commands.as_value(self._one(("HGET", key, "fence")))
+        return None if fence is None else int(fence)
+
     def put_value(self, key: str, value: bytes, *, ttl_s: float | None = None) -> None:
         self._one(commands.put_command(key, value, ttl_s))
 

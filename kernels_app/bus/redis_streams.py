@@ -157,6 +157,10 @@ class RedisTransport:
     async def release_lease(self, key: str, *, holder: str, fence: int) -> None:
         await self._one(commands.lease_command(commands.RELEASE_LEASE, key, holder, fence))
 
+    async def read_lease(self, key: str) -> int | None:
+        fence = commands.as_value(await self._one(("HGET", key, "fence")))
+        return None if fence is None else int(fence)
+
     async def put_value(self, key: str, value: bytes, *, ttl_s: float | None = None) -> None:
         await self._one(commands.put_command(key, value, ttl_s))
 

@@ -351,6 +351,15 @@ async def test_the_same_holder_takes_its_lease_over_with_a_new_number(transport:
     assert await transport.renew_lease("lease", holder="one", fence=second, ttl_s=30)
 
 
+async def test_a_lease_tells_the_number_of_its_holder_while_it_lasts(transport: Transport) -> None:
+    assert await transport.read_lease("lease") is None
+    fence = await transport.acquire_lease("lease", holder="one", ttl_s=30)
+    assert fence is not None
+    assert await transport.read_lease("lease") == fence
+    await transport.release_lease("lease", holder="one", fence=fence)
+    assert await transport.read_lease("lease") is None
+
+
 async def test_a_lease_that_ran_out_comes_back_only_if_nobody_took_it(transport: Transport) -> None:
     first = await transport.acquire_lease("lease", holder="one", ttl_s=0.02)
     assert first is not None
