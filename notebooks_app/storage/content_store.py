@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Literal, cast
 import msgspec
 from fsspec import AbstractFileSystem
 
-from notebooks_app.errors import DiskFull, Exists, Invalid, NotFound, Stale, TooLarge
+from notebooks_app.errors import DiskFull, Exists, HubError, Invalid, NotFound, Stale, TooLarge
 from notebooks_app.storage.failures import told_to_people
 from notebooks_app.storage.hashes import HashMemory
 from notebooks_app.storage.local import LocalFiles, identity_of
@@ -104,6 +104,21 @@ class ContentStore:
                     budget -= entry.size_bytes if entry.sha256 is not None else 0
                     entries.append(entry)
         return sorted(entries, key=lambda entry: (entry.type != "folder", entry.name.casefold(), entry.name))
+
+    def fingerprint(self, path: str) -> int | None:
+        """Of a folder: another number whenever something in it came, went or changed; None when it is not there."""
+        try:
+            with told_to_people():
+                found = self._files.ls(self._place(self._resolved(path)), detail=True)
+        except HubError:
+            return None
+        return hash(
+            frozenset(
+                (_name(info), info["type"], info.get("identity", (info["size"], info.get("created"))))
+                for info in found
+                if self._allows_hidden or not _name(info).startswith(".")
+            )
+        )
 
     @contextmanager
     def open_file(self, path: str) -> Iterator[tuple[Entry, BinaryIO]]:

@@ -1,0 +1,113 @@
+"""Sees what kernels and other programs do in the folders that somebody looks at.
+
+It looks again and again, at those folders alone: kernels may run on another host or file system, where the operating
+system's own notices do not come from. Nobody looks: nothing runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Protocol
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+import structlog
+
+from notebooks_app.errors import HubError
+from notebooks_app.models import Project
+from notebooks_app.storage.project_files import content_store
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 1.0
+# Large folders are looked at less often: looking takes at most this share of a core.
+MAX_SHARE = 0.03
+TELL_S = 5.0
+MAX_FOLDERS = 200  # that one page watches
+
+FolderKey = tuple[UUID, str]
+
+
+class FolderListener(Protocol):
+    async def folder_changed(self, folder: str) -> None: ...
+
+
+class FolderWatch:
+    """The folders that the pages of one event loop look at."""
+
+    def __init__(self) -> None:
+        self._projects: dict[UUID, Project] = {}
+        self._folders: dict[FolderListener, frozenset[FolderKey]] = {}
+        self._seen: dict[FolderKey, int | None] = {}
+        self._wanted_anew = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def watch(self, listener: FolderListener, project: Project, folders: Iterable[str]) -> None:
+        """Tells the listener of changes in these folders (and no longer of others) until `leave`.
+
+        It is told of each new one once at the start: what happened before the first look is not missed.
+        """
+        self._projects[project.pk] = project
+        self._folders[listener] = frozenset((project.pk, folder) for folder in folders)
+        self._wanted_anew.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._look_again_and_again(), name="folder-watch")
+
+    def leave(self, listener: FolderListener) -> None:
+        self._folders.pop(listener, None)
+        if not self._folders:
+            self._projects.clear()
+            self._seen.clear()
+            if self._task is not None:
+                self._task.cancel()
+                self._task = None
+
+    async def _look_again_and_again(self) -> None:
+        while self._folders:
+            self._wanted_anew.clear()
+            took_s = await self.look()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted_anew.wait(), max(LOOK_S, took_s / MAX_SHARE))
+
+    async def look(self) -> float:
+        """Looks once and tells what changed; the seconds that looking took."""
+        keys = frozenset().union(*self._folders.values())
+        watched = {project_id for project_id, _ in keys}
+        self._projects = {pk: project for pk, project in self._projects.items() if pk in watched}
+        self._seen = {key: value for key, value in self._seen.items() if key in keys}
+        projects = dict(self._projects)
+        started_at = time.monotonic()
+        found = await asyncio.to_thread(_fingerprints, projects, keys)
+        took_s = time.monotonic() - started_at
+        changed = {key for key, value in found.items() if key not in self._seen or self._seen[key] != value}
+        self._seen.update(found)
+        for listener, folders in list(self._folders.items()):
+            for _, folder in sorted(folders & changed):
+                await self._tell(listener, folder)
+        return took_s
+
+    async def _tell(self, listener: FolderListener, folder: str) -> None:
+        try:
+            await asyncio.wait_for(listener.folder_changed(folder), TELL_S)
+        except Exception as error:  # a socket that is just going away must not end the watch of the others
+            log.info("folder_change_not_told", kind=type(error).__name__)
+
+
+def _fingerprints(projects: dict[UUID, Project], keys: Iterable[FolderKey]) -> dict[FolderKey, int | None]:
+    found: dict[FolderKey, int | None] = {}
+    for project_id, folder in keys:
+        try:
+            found[(project_id, folder)] = content_store(projects[project_id]).fingerprint(folder)
+        except (HubError, OSError):
+            found[(project_id, folder)] = None
+    return found
+
+
+_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, FolderWatch] = WeakKeyDictionary()
+
+
+def watch_of_this_loop() -> FolderWatch:
+    return _of_loop.setdefault(asyncio.get_running_loop(), FolderWatch())
