@@ -166,7 +166,7 @@ def test_every_failure_has_the_one_shape(cast: Cast, method: str, path: str, sta
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        (b"", 400, "bad_request"),
+        (b"", 422, "invalid"),
         (b"{", 400, "bad_request"),
         (b"\xff\xfe", 400, "bad_request"),
         (b"[]", 422, "invalid"),

@@ -52,6 +52,7 @@ class SocketWatch:
         self._owed: set[WatchedSocket] = set()  # whose check failed for another reason: tried again
         self._counts: Counter[int] = Counter()
         self._hinted = asyncio.Event()
+        self.is_listening = asyncio.Event()  # hints reach this process
         self._task: asyncio.Task[None] | None = None
 
     def enter(self, socket: WatchedSocket) -> None:
@@ -145,11 +146,13 @@ class SocketWatch:
             try:
                 channel_name = await layer.new_channel("access")
                 await layer.group_add(HINT_GROUP, channel_name)
+                self.is_listening.set()
                 try:
                     while True:
                         await layer.receive(channel_name)
                         self._hinted.set()
                 finally:
+                    self.is_listening.clear()
                     async with asyncio.timeout(1):
                         await layer.group_discard(HINT_GROUP, channel_name)
             except Exception as error:

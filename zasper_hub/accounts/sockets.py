@@ -138,6 +138,9 @@ class HubConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has
         await self._guarded("received", self.received(frame))
 
     async def disconnect(self, close_code: int) -> None:
+        await self._leave(close_code)
+
+    async def _leave(self, close_code: int) -> None:
         if self._watch is not None:
             self._watch.leave(self)
         self._is_open = False
@@ -162,6 +165,7 @@ class HubConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has
             await self.close(code=CODES["internal"].close_code, reason="internal")
 
     async def _refuse(self, error: HubError) -> None:
+        await self._leave(error.close_code)  # not every server reports the end of what was never accepted
         if "websocket.http.response" not in (self.scope.get("extensions") or {}):
             await self.close(code=error.close_code, reason=error.code)
             return
