@@ -205,7 +205,10 @@ class ContentStore:
                 self._check_free(new)
                 self._make_parent(new)
                 self._rename(self._place(old), self._place(new), is_exclusive=True)
-        return self.entry(target)
+            try:
+                return self.entry(target)
+            except NotFound:  # a link that leads nowhere, or out of the project
+                return self._entry(split_path(target, allows_hidden=True), self._info(new), None)
 
     def copy(self, source: str, target: str) -> Entry:
         """Copies a file or folder, all of it or nothing. Raises Exists when `target` is taken."""
