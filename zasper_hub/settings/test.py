@@ -9,6 +9,9 @@ SECRET_KEY = "only-for-tests-0123456789-0123456789-0123456789"
 DATA_DIR = Path(tempfile.mkdtemp(prefix="zasper-hub-tests-"))
 STATIC_ROOT = DATA_DIR / "static"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+if "sqlite3" in DATABASES["default"]["ENGINE"]:
+    # A file, as a running hub has one: threads of a shared memory database lock each other out at once.
+    DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
 BUS_URL = "memory://tests"
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 STORAGES = {
