@@ -100,7 +100,8 @@ def kernelspec_folders(kernel_python: Path, further: Sequence[Path] = ()) -> lis
 def write_deno_kernelspec(kernel_python: Path) -> Path | None:
     """The kernelspec file for the Deno kernel; None when Deno is not installed there.
 
-    The same as `deno jupyter --install` writes, into the kernel environment rather than the home folder.
+    What `deno jupyter --install` writes, into the kernel environment rather than the home folder, and how it
+    is interrupted.
     """
     prefix = kernel_python.parent.parent
     program = prefix / "bin" / "deno"
@@ -114,6 +115,8 @@ def write_deno_kernelspec(kernel_python: Path) -> Path | None:
             "argv": [str(program), "jupyter", "--kernel", "--conn", "{connection_file}"],
             "display_name": "Deno",
             "language": "typescript",
+            # A signal would end it; the message stops the cell.
+            "interrupt_mode": "message",
             "env": {"DENO_NO_UPDATE_CHECK": "1"},
         },
         indent=1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -23,6 +24,7 @@ MARKER_NAME = "ZASPER_KERNEL_ID"
 LAST_OUTPUT_BYTES = 4096
 # Kernels yield to the hub: a page stays quick while cells compute.
 NICENESS = 5
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 class ProcessProvisioner(NodeProvisioner):
@@ -186,6 +188,7 @@ class ProcessProvisioner(NodeProvisioner):
 
 
 def last_lines(text: str, count: int = 3, max_chars: int = 300) -> str:
-    """The last non-empty lines, shortened from their start."""
-    lines: Sequence[str] = [line.rstrip() for line in text.splitlines() if line.strip()][-count:]
+    """The last non-empty lines without colours, shortened from their start."""
+    plain = _ANSI.sub("", text)
+    lines: Sequence[str] = [line.rstrip() for line in plain.splitlines() if line.strip()][-count:]
     return "\n".join(lines)[-max_chars:]

@@ -37,8 +37,8 @@ from kernels_app.bus.identifiers import (
     mailbox_stream,
     run_log,
 )
-from kernels_app.bus.operations import AnyOperation, Finished, KernelChanged, Stream, decode_batch
 from kernels_app.bus.opening import open_transport
+from kernels_app.bus.operations import AnyOperation, Finished, KernelChanged, Stream, decode_batch
 from kernels_app.bus.transport import Publication, Transport
 from kernels_app.node.config import NodeConfig
 from kernels_app.node.kernelspecs import Kernelspecs, kernelspec_folders, write_deno_kernelspec
@@ -186,7 +186,11 @@ class RunningNode:
         async with asyncio.timeout(DEADLINE_S):
             while True:
                 for event in await self.events():
-                    if isinstance(event, KernelEvent) and event.kernel_id == kernel_id and event.state in names:
+                    if (
+                        isinstance(event, KernelEvent)
+                        and event.kernel_id == kernel_id
+                        and event.state in names
+                    ):
                         return event
                 await asyncio.sleep(0.01)
 
