@@ -7,13 +7,15 @@ from typing import Any
 
 import msgspec
 
+from kernels_app.bus.identifiers import CellId
+
 FRAME_BYTES = 512 << 10
 
 _encode = msgspec.json.Encoder().encode
 
 
 def snapshot_frames(
-    seq: int, kernel: Mapping[str, Any] | None, cells: Mapping[str, Mapping[str, Any]]
+    seq: int, kernel: Mapping[str, Any] | None, cells: Mapping[CellId, Mapping[str, Any]]
 ) -> list[bytes]:
     """The `snapshot` and, when the outputs are large, the `snapshot_part`s that belong to it."""
     shown: dict[str, msgspec.Raw] = {}
