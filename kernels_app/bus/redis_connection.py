@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from kernels_app.bus.redis_commands import Address, Command, checked
 from kernels_app.bus.resp import ProtocolError, ReplyError, ReplyParser, encode_command
@@ -105,8 +106,8 @@ class RedisConnection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclass of asyncio's, only of its shape.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         try:
