@@ -143,17 +143,20 @@ async def run_hub(layout: Layout, environment: Environment) -> int:
 
 
 async def _watch(stop: asyncio.Event, url: str, children: list[Child], layout: Layout) -> None:
-    ready = asyncio.create_task(wait_until_ready(url))
+    """Say when the hub is ready, or what keeps it from that; return when told to end."""
     stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    if ready.done() and ready.result():
-        say(f"Zasper Hub is ready: {url}   (Ctrl-C ends it)")
-    elif not stop.is_set():
-        say(f"The hub is not ready after {READY_TIMEOUT_S} s; it goes on trying. What its programs say:")
-        for child in children:
-            say(f"  {child.program.name}:\n{log_tail(layout.logs_dir / f'{child.program.name}.log', 5)}")
-    ready.cancel()
-    await stopped
+    while not stop.is_set():
+        ready = asyncio.create_task(wait_until_ready(url))
+        await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done() and ready.result():
+            say(f"Zasper Hub is ready: {url}   (Ctrl-C ends it)")
+            await stopped
+        elif not stop.is_set():
+            say(f"The hub is not ready after {READY_TIMEOUT_S} s; it goes on trying. What its programs say:")
+            for child in children:
+                log = layout.logs_dir / f"{child.program.name}.log"
+                say(f"  {child.program.name}:\n{log_tail(log, 5)}")
+        ready.cancel()
 
 
 def main() -> int:
