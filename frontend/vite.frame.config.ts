@@ -1,16 +1,22 @@
 import { defineConfig } from "vite";
 
-/** The page in which outputs that are more than text and pictures are drawn; it has its own origin and policy. */
+/**
+ * The page in which outputs that are more than text and pictures are drawn. One classic script: a page without an origin
+ * could load modules only with CORS. Its HTML and styles are files of `frame/public`.
+ */
 export default defineConfig({
   root: "frame",
   base: "./",
-  publicDir: false,
+  publicDir: "public",
   build: {
     outDir: "../dist/frame",
     emptyOutDir: true,
     target: "es2022",
-    // An opaque origin may not load module scripts with credentials or preload them; everything is plain.
     modulePreload: false,
     reportCompressedSize: false,
+    rollupOptions: {
+      input: "frame/main.ts",
+      output: { format: "iife", entryFileNames: "frame.js" },
+    },
   },
 });

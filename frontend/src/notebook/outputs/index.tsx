@@ -1,0 +1,3 @@
+export { Markdown, type MarkdownProps } from "./Markdown";
+export { headingId } from "./sanitiseMarkdown";
+export { type OutputActions, Outputs, type OutputsProps } from "./Outputs";
