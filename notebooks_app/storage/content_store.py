@@ -120,14 +120,24 @@ class ContentStore:
             )
         )
 
-    @contextmanager
-    def open_file(self, path: str) -> Iterator[tuple[Entry, BinaryIO]]:
-        """The file at `path`, open for reading at its start, with its entry. Raises Invalid for a folder."""
+    def open_stream(self, path: str) -> tuple[Entry, BinaryIO]:
+        """The file at `path` with its entry, open for reading at its start: the caller closes it.
+
+        Raises Invalid for a folder.
+        """
         with told_to_people():
             stream = self._open(self._resolved(path))
+            try:
+                return self._file_entry(path, stream), stream
+            except BaseException:
+                stream.close()
+                raise
+
+    @contextmanager
+    def open_file(self, path: str) -> Iterator[tuple[Entry, BinaryIO]]:
+        """As `open_stream`, closed at the end of the block."""
+        entry, stream = self.open_stream(path)
         with stream:
-            with told_to_people():
-                entry = self._file_entry(path, stream)
             yield entry, stream
 
     def read(self, path: str, *, max_bytes: int) -> tuple[Entry, bytes]:

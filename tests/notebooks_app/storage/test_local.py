@@ -238,14 +238,6 @@ def test_a_full_disk_at_any_step_changes_nothing(
     assert (project / "a").read_bytes() == b"old"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_folder_the_hub_may_not_write_is_said(store: ContentStore, project: Path) -> None:
-    project.chmod(0o555)
-    with pytest.raises(Unavailable):
-        store.write("a", [b"x"])
-    project.chmod(0o755)
-
-
 def test_what_permissions_forbid_is_said(store: ContentStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "no")
