@@ -35,6 +35,7 @@ from notebooks_app.sync.update_log import (
     topic_publication,
     update_publications,
     updates_in,
+    written_at_s,
 )
 from notebooks_app.sync.varint import BadEncoding
 from notebooks_app.wire import hub_transport
@@ -247,7 +248,7 @@ class DocumentConsumer(HubConsumer):
             return
         self._outgoing.put(frame)
         publications = []
-        if entries and _age_s(entries[0].id) > STALE_ENTRY_S:
+        if entries and time.time() - written_at_s(entries[0].id) > STALE_ENTRY_S:
             publications.append(note_publication(self._document_id, self._epoch))
         if not self._has_asked:
             self._has_asked = True
@@ -357,7 +358,3 @@ def _sync_frame(
 def _snapshot_bytes(document_id: DocumentId) -> int:
     row = Document.objects.filter(pk=document_id).values_list("snapshot", flat=True).first()
     return len(row) if row is not None else 0
-
-
-def _age_s(stream_id: StreamId) -> float:
-    return time.time() - int(stream_id.partition("-")[0]) / 1000

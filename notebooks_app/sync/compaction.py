@@ -17,16 +17,8 @@ from django.utils import timezone
 from kernels_app.bus.identifiers import DocumentId, StreamId, update_log
 from kernels_app.bus.transport import Entry
 from notebooks_app.models import Document
-from notebooks_app.sync.replica import (
-    MAX_TYPE_DEPTH,
-    BadUpdate,
-    encode_since,
-    exact_type_depth,
-    load_replica,
-    load_tolerantly,
-)
-from notebooks_app.sync.update_check import inspect_update
-from notebooks_app.sync.update_log import durable_publication, updates_in
+from notebooks_app.sync.replica import encode_since, is_complete, load_tolerantly, too_deep_in
+from notebooks_app.sync.update_log import durable_publication, update_in, written_at_s
 from notebooks_app.wire import blocking_transport
 
 log = structlog.get_logger(__name__)
@@ -36,9 +28,14 @@ ENTRIES_AT_ONCE = 1_000
 _MAX_ATTEMPTS = 10
 
 
+# An update that builds on one that is missing waits in the log for it: after a loss of the wire, whoever
+# has the missing one gives it back within seconds. Its sender gives it again, too, at its next sync.
+WAIT_FOR_MISSING_S = 60.0
+
+
 @dataclass(frozen=True)
 class Compaction:
-    """What a run did. `stream_id`: the last entry that is in the database now."""
+    """What a run did. `stream_id`: everything up to it is in the database now."""
 
     entry_count: int
     dropped_count: int = 0
@@ -72,16 +69,26 @@ def _compact_some(document_id: DocumentId) -> Compaction:
     entries = wire.read_log(log_key, count=ENTRIES_AT_ONCE)
     if not entries:
         return Compaction(0)
-    stream_id = entries[-1].id
-    dropped_count = _commit(document_id, epoch, entries, timezone.now())
+    merged = _commit(document_id, epoch, entries, timezone.now())
+    if merged is None or merged.done_count == 0:
+        return Compaction(0)
+    stream_id = entries[merged.done_count - 1].id
     wire.trim_log(log_key, up_to=stream_id)
     wire.write([durable_publication(document_id, stream_id)])
-    return Compaction(len(entries), dropped_count, stream_id)
+    return Compaction(merged.done_count, len(merged.dropped), stream_id)
 
 
-def _commit(document_id: DocumentId, epoch: str, entries: list[Entry], now: datetime) -> int:
-    """Merges the entries into the snapshot row; the number of those that could not be merged."""
-    updates = updates_in(entries)
+@dataclass(frozen=True)
+class _Merged:
+    """`done_count`: how many entries, from the first, need not be kept; `dropped`: indexes of bad ones."""
+
+    snapshot: bytes
+    done_count: int
+    dropped: list[int]
+
+
+def _commit(document_id: DocumentId, epoch: str, entries: list[Entry], now: datetime) -> _Merged | None:
+    """Merges the entries into the snapshot row; None when there is no such document any more."""
     for _ in range(_MAX_ATTEMPTS):
         row = (
             Document.objects.filter(pk=document_id, epoch=epoch)
@@ -89,41 +96,45 @@ def _commit(document_id: DocumentId, epoch: str, entries: list[Entry], now: date
             .first()
         )
         if row is None:
-            return 0
-        old_snapshot, version = bytes(row[0]), row[1]
-        snapshot, dropped = _merge(old_snapshot, updates)
-        if dropped:
-            ids = [entries[index].id for index in dropped[:10]]
-            log.warning("updates_dropped", document_id=document_id, count=len(dropped), stream_ids=ids)
-        written = Document.objects.filter(pk=document_id, snapshot_version=version).update(
-            snapshot=snapshot,
+            return None
+        merged = _merge(bytes(row[0]), entries, now)
+        written = Document.objects.filter(pk=document_id, snapshot_version=row[1]).update(
+            snapshot=merged.snapshot,
             snapshot_version=F("snapshot_version") + 1,
-            snapshot_stream_id=entries[-1].id,
+            snapshot_stream_id=entries[merged.done_count - 1].id
+            if merged.done_count
+            else F("snapshot_stream_id"),
             changed_at=now,
             dirty_since=Coalesce("dirty_since", now),
         )
         if written:
-            return len(dropped)
+            if merged.dropped:
+                ids = [entries[index].id for index in merged.dropped[:10]]
+                count = len(merged.dropped)
+                log.warning("updates_dropped", document_id=document_id, count=count, stream_ids=ids)
+            return merged
     raise RuntimeError(f"Document {document_id}: {_MAX_ATTEMPTS} compactions lost against another")
 
 
-def _merge(snapshot: bytes, updates: list[bytes]) -> tuple[bytes, list[int]]:
-    replica, dropped = load_tolerantly(snapshot, updates)
-    merged = encode_since(replica)
-    may_be_deeper = any(inspect_update(update).type_depth for update in updates)
-    if not may_be_deeper or exact_type_depth([merged]) <= MAX_TYPE_DEPTH:
-        return merged, dropped
-    # Someone built a tree to break readers with: its updates go, one by one as they exceed the limit.
-    good: list[bytes] = []
-    bad: list[int] = []
-    base = [snapshot] if snapshot else []
-    for index, update in enumerate(updates):
-        try:
-            is_good = exact_type_depth([*base, *good, update]) <= MAX_TYPE_DEPTH
-        except BadUpdate:
-            is_good = False
-        if is_good and index not in dropped:
-            good.append(update)
-        else:
-            bad.append(index)
-    return encode_since(load_replica(snapshot, good)), bad
+def _merge(snapshot: bytes, entries: list[Entry], now: datetime) -> _Merged:
+    """The snapshot with the entries in it; those that wait for a missing one are not done."""
+    updates = [update_in(entry) for entry in entries]
+    dropped = {index for index, update in enumerate(updates) if update is None}
+    candidates = [index for index in range(len(entries)) if index not in dropped]
+    deep = too_deep_in(snapshot, [updates[index] or b"" for index in candidates], exactly=True)
+    dropped |= {candidates[index] for index in deep}
+    candidates = [index for index in candidates if index not in dropped]
+    replica, bad = load_tolerantly(snapshot, [updates[index] or b"" for index in candidates])
+    dropped |= {candidates[index] for index in bad}
+    done_count = len(entries)
+    for index in candidates:
+        update = updates[index]
+        if index in dropped or update is None or is_complete(replica, update):
+            continue
+        if now.timestamp() - written_at_s(entries[index].id) <= WAIT_FOR_MISSING_S:
+            done_count = index
+            break
+        dropped.add(index)
+    return _Merged(
+        encode_since(replica), done_count, sorted(index for index in dropped if index < done_count)
+    )

@@ -29,17 +29,37 @@ _GC, _DELETED, _STRING, _TYPE, _ANY, _SKIP = 0, 1, 4, 7, 8, 10
 _MAP_TYPE, _TEXT_TYPE = 1, 2
 
 
-class UpdateContent(NamedTuple):
-    """`type_depth`: how deep the deepest new shared type is nested, as far as this update tells."""
+class ItemId(NamedTuple):
+    """The id of an item: the client that made it, and that client's clock."""
 
-    struct_count: int
-    type_depth: int
-    is_empty: bool
-
-
-class _Id(NamedTuple):
     client: int
     clock: int
+
+
+class Span(NamedTuple):
+    """Clocks of one client, `start` up to but not including `end`."""
+
+    client: int
+    start: int
+    end: int
+
+    def holds(self, item: ItemId) -> bool:
+        return item.client == self.client and self.start <= item.clock < self.end
+
+
+class UpdateContent(NamedTuple):
+    """`type_depth`: how deep the deepest new shared type is nested, as far as this update tells.
+
+    `spans` are the structs it brings, `deleted` what it deletes, which may be anyone's.
+    """
+
+    type_depth: int
+    spans: tuple[Span, ...]
+    deleted: tuple[Span, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.spans and not self.deleted
 
 
 class _Item(NamedTuple):
@@ -48,8 +68,8 @@ class _Item(NamedTuple):
     clock: int
     length: int
     is_type: bool
-    parent: _Id | None
-    sibling: _Id | None
+    parent: ItemId | None
+    sibling: ItemId | None
 
 
 def check_update(update: bytes) -> UpdateContent:
@@ -62,30 +82,46 @@ def check_update(update: bytes) -> UpdateContent:
 
 def inspect_update(update: bytes) -> UpdateContent:
     """The same for an update of the hub's own, of any depth."""
+    items, spans, deleted = _parse(update)
+    return UpdateContent(max(_type_depths(items).values(), default=0), spans, deleted)
+
+
+def types_deeper_than(update: bytes, depth: int) -> set[ItemId]:
+    """The shared types in an update that are nested deeper than that."""
+    items, _, _ = _parse(update)
+    return {item for item, at in _type_depths(items).items() if at > depth}
+
+
+def _parse(update: bytes) -> tuple[dict[int, list[_Item]], tuple[Span, ...], tuple[Span, ...]]:
     reader = Reader(update)
     items: dict[int, list[_Item]] = {}
-    struct_count = 0
+    spans: list[Span] = []
     for _ in range(reader.uint()):
         count, client, clock = reader.uint(), reader.uint(), reader.uint(MAX_CLOCK)
         of_client = items.setdefault(client, [])
         for _ in range(count):
-            length = _read_struct(reader, clock, of_client)
-            clock += length
-            if length == 0 or clock > MAX_CLOCK:
+            length, is_skipped = _read_struct(reader, clock, of_client)
+            end = clock + length
+            if length == 0 or end > MAX_CLOCK:
                 raise BadEncoding("a length is out of range")
-            struct_count += 1
-    deleted_count = _read_delete_set(reader)
+            if not is_skipped:
+                if spans and spans[-1].client == client and spans[-1].end == clock:
+                    spans[-1] = Span(client, spans[-1].start, end)
+                else:
+                    spans.append(Span(client, clock, end))
+            clock = end
+    deleted = _read_delete_set(reader)
     if not reader.is_at_end:
         raise BadEncoding("bytes are left over")
-    return UpdateContent(struct_count, _type_depth(items), struct_count + deleted_count == 0)
+    return items, tuple(spans), deleted
 
 
-def _read_struct(reader: Reader, clock: int, items: list[_Item]) -> int:
-    """Reads one struct and returns its length; items that others may hang on are added to `items`."""
+def _read_struct(reader: Reader, clock: int, items: list[_Item]) -> tuple[int, bool]:
+    """Reads one struct: its length, and whether it is a gap. What others may hang on goes into `items`."""
     info = reader.byte()
     content = info & 0x1F
     if content in (_GC, _SKIP):
-        return reader.uint(MAX_CLOCK)
+        return reader.uint(MAX_CLOCK), content == _SKIP
     parent = sibling = None
     if info & _HAS_LEFT_ORIGIN:
         sibling = _read_id(reader)
@@ -102,11 +138,11 @@ def _read_struct(reader: Reader, clock: int, items: list[_Item]) -> int:
             _read_key(reader)
     length = _read_content(reader, content)
     items.append(_Item(clock, length, content == _TYPE, parent, sibling))
-    return length
+    return length, False
 
 
-def _read_id(reader: Reader) -> _Id:
-    return _Id(reader.uint(), reader.uint(MAX_CLOCK))
+def _read_id(reader: Reader) -> ItemId:
+    return ItemId(reader.uint(), reader.uint(MAX_CLOCK))
 
 
 def _read_key(reader: Reader) -> str:
@@ -171,23 +207,23 @@ def _skip_varint(reader: Reader) -> None:
     raise BadEncoding("a number is too long")
 
 
-def _read_delete_set(reader: Reader) -> int:
-    range_count = 0
+def _read_delete_set(reader: Reader) -> tuple[Span, ...]:
+    deleted: list[Span] = []
     for _ in range(reader.uint()):
-        reader.uint()  # client
+        client = reader.uint()
         for _ in range(reader.uint()):
-            clock, length = reader.uint(MAX_CLOCK), reader.uint(MAX_CLOCK)
-            if clock + length > MAX_CLOCK:
+            start, length = reader.uint(MAX_CLOCK), reader.uint(MAX_CLOCK)
+            if start + length > MAX_CLOCK:
                 raise BadEncoding("a length is out of range")
-            range_count += 1
-    return range_count
+            deleted.append(Span(client, start, start + length))
+    return tuple(deleted)
 
 
-def _type_depth(items: dict[int, list[_Item]]) -> int:
-    """Depth of the deepest shared type; what hangs on something outside this update counts from there."""
+def _type_depths(items: dict[int, list[_Item]]) -> dict[ItemId, int]:
+    """Depth of each shared type; what hangs on something outside this update counts from there."""
     clocks: dict[int, list[int]] = {}
 
-    def find(at: _Id) -> _Item | None:
+    def find(at: ItemId) -> _Item | None:
         of_client = items.get(at.client)
         if not of_client:
             return None
@@ -198,15 +234,15 @@ def _type_depth(items: dict[int, list[_Item]]) -> int:
         return item if item is not None and at.clock < item.clock + item.length else None
 
     # Depth of what is above an item, by the item's first id.
-    known: dict[_Id, int] = {}
-    deepest = 0
+    known: dict[ItemId, int] = {}
+    depths: dict[ItemId, int] = {}
     for client, of_client in items.items():
         for start in of_client:
             if not start.is_type:
                 continue
-            path: list[tuple[_Id, int]] = []  # item, and whether the step up from it is one level
-            on_path: set[_Id] = set()
-            at, item = _Id(client, start.clock), start
+            path: list[tuple[ItemId, int]] = []  # item, and whether the step up from it is one level
+            on_path: set[ItemId] = set()
+            at, item = ItemId(client, start.clock), start
             depth = 0
             while True:
                 if at in known:
@@ -221,9 +257,9 @@ def _type_depth(items: dict[int, list[_Item]]) -> int:
                     break
                 path.append((at, 1 if item.parent is not None and found.is_type else 0))
                 on_path.add(at)
-                at, item = _Id(above.client, found.clock), found
+                at, item = ItemId(above.client, found.clock), found
             for at, level in reversed(path):
                 depth += level
                 known[at] = depth
-            deepest = max(deepest, depth + 1)
-    return deepest
+            depths[ItemId(client, start.clock)] = depth + 1
+    return depths

@@ -63,15 +63,21 @@ def topic_publication(document_id: DocumentId, sender: bytes, frame: bytes) -> P
     return Publication(encode_topic_message(sender, frame), topic=update_topic(document_id))
 
 
+def update_in(entry: Entry) -> bytes | None:
+    """The update of a log entry; None for an entry that is none (nobody writes such)."""
+    try:
+        return logged_update(entry.payload)
+    except BadEncoding:
+        return None
+
+
 def updates_in(entries: Sequence[Entry]) -> list[bytes]:
-    """The updates of these log entries; an entry that is none (nobody writes such) is passed over."""
-    updates = []
-    for entry in entries:
-        try:
-            updates.append(logged_update(entry.payload))
-        except BadEncoding:
-            continue
-    return updates
+    return [update for entry in entries if (update := update_in(entry)) is not None]
+
+
+def written_at_s(stream_id: StreamId) -> float:
+    """When the entry was written, by the wire's clock: seconds since 1970."""
+    return int(stream_id.partition("-")[0]) / 1000
 
 
 def document_key(document: Document) -> DocumentId:

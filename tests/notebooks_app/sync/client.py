@@ -58,7 +58,8 @@ class Client:
 
     @property
     def cells(self) -> Map[Any]:
-        return self.doc.get("cells", type=Map)
+        cells: Map[Any] = self.doc.get("cells", type=Map)
+        return cells
 
     def source(self, cell_id: str) -> Text:
         source: Text = self.cells[cell_id]["source"]

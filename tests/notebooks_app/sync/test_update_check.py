@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from typing import Any
 
 import pytest
 from pycrdt import Array, Doc, Map, Text, XmlFragment
@@ -96,10 +97,10 @@ def test_damaged_updates_are_refused_or_merge_without_a_crash() -> None:
 
 
 def test_ordinary_edits_pass() -> None:
-    doc: Doc[Map[object]] = Doc()
+    doc: Doc[Any] = Doc()
     sent: list[bytes] = []
     subscription = doc.observe(lambda event: sent.append(event.update))
-    cells: Map[Map[object]] = doc.get("cells", type=Map)
+    cells: Map[Any] = doc.get("cells", type=Map)
     cells["a"] = Map(
         {"type": "code", "source": Text("é😀"), "metadata": Map({"x": {"y": [1, 2.5, None, True]}})}
     )
@@ -120,7 +121,7 @@ def test_ordinary_edits_pass() -> None:
 
 @pytest.mark.parametrize("shared", [Array(), XmlFragment()])
 def test_shared_types_that_notebooks_lack_are_refused(shared: object) -> None:
-    doc: Doc[object] = Doc()
+    doc: Doc[Any] = Doc()
     doc.get("cells", type=Map)["a"] = shared
     with pytest.raises(BadEncoding):
         check_update(doc.get_update())
@@ -128,11 +129,11 @@ def test_shared_types_that_notebooks_lack_are_refused(shared: object) -> None:
 
 def test_depth_of_nested_types_is_counted_within_an_update() -> None:
     def nested(depth: int) -> bytes:
-        doc: Doc[object] = Doc()
+        doc: Doc[Any] = Doc()
         with doc.transaction():
-            inner: Map[object] = doc.get("cells", type=Map)
+            inner: Map[Any] = doc.get("cells", type=Map)
             for _ in range(depth):
-                inner["x"] = child = Map[object]()
+                inner["x"] = child = Map[Any]()
                 inner = child
         return doc.get_update()
 
