@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+from django.core.cache import cache
 
 from notebooks_app.models import Project, ProjectMembership, Role
 from zasper_hub.accounts.models import User
@@ -56,6 +57,12 @@ def headers_of(user: User, *scopes: str) -> dict[str, str]:
 def socket_headers_of(user: User, *scopes: str) -> list[tuple[bytes, bytes]]:
     """`headers=` of Channels' WebsocketCommunicator, likewise."""
     return [(b"authorization", f"Bearer {token_of(user, *scopes)}".encode())]
+
+
+@pytest.fixture(autouse=True)
+def fresh_rate_limits() -> None:
+    """Sign-ins of one test do not count against the next one's."""
+    cache.clear()
 
 
 @pytest.fixture

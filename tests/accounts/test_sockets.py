@@ -115,18 +115,21 @@ async def close_code_within(socket: WebsocketCommunicator, seconds: float = PROM
 in_thread = database_sync_to_async
 
 
-@in_thread
-def headers_for(user: User, *scopes: str) -> list[tuple[bytes, bytes]]:
-    return socket_headers_of(user, *scopes)
+async def headers_for(user: User, *scopes: str) -> list[tuple[bytes, bytes]]:
+    headers: list[tuple[bytes, bytes]] = await in_thread(socket_headers_of)(user, *scopes)
+    return headers
 
 
-@in_thread
-def cookie_headers(
-    username: str, origin: str | None = ORIGIN, host: str = "hub.example"
-) -> list[tuple[bytes, bytes]]:
+def sign_in(username: str) -> str:
     client = Client()
     assert client.post("/accounts/login/", {"login": username, "password": PASSWORD}).status_code == 302
-    cookie = client.cookies["sessionid"].value
+    return client.cookies["sessionid"].value
+
+
+async def cookie_headers(
+    username: str, origin: str | None = ORIGIN, host: str = "hub.example"
+) -> list[tuple[bytes, bytes]]:
+    cookie = await in_thread(sign_in)(username)
     headers = [(b"cookie", f"a=b; sessionid={cookie}".encode()), (b"host", host.encode())]
     return headers if origin is None else [*headers, (b"origin", origin.encode())]
 
@@ -217,7 +220,7 @@ async def test_a_server_that_can_send_a_response_sends_the_error(cast: Cast) -> 
         "subprotocols": [],
         "extensions": {"websocket.http.response": {}},
     }
-    server = ApplicationCommunicator(APPLICATION, scope)
+    server: Any = ApplicationCommunicator(APPLICATION, scope)  # type: ignore[no-untyped-call]
     await server.send_input({"type": "websocket.connect"})
     start = await server.receive_output(PROMISED_S)
     body = await server.receive_output(PROMISED_S)

@@ -55,7 +55,7 @@ class PersonAdmin(_UserAdmin):
 
     @admin.action(description="Disable (ends their sign-ins, tokens stop working)")
     def disable(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        for person in queryset.exclude(pk=request.user.pk):
+        for person in queryset.exclude(pk=request.user.pk or 0):
             person.is_active = False
             person.save(update_fields=["is_active"])
             end_login_sessions(person)

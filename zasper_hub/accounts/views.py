@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from allauth.account.views import LoginView
@@ -85,7 +86,8 @@ def locked_out(
     request: HttpRequest, original_response: object = None, credentials: object = None
 ) -> HttpResponse:
     """Named in the settings: what axes answers after too many wrong passwords for one name from one address."""
-    minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
+    cooloff_time: timedelta = settings.AXES_COOLOFF_TIME
+    minutes = int(cooloff_time.total_seconds() // 60)
     message = f"Too many wrong passwords for this username. Wait {minutes} minutes and try again."
     error = TooMany(message, retry_after_s=minutes * 60)
     if request.path.startswith(API_PREFIX):

@@ -1,0 +1,103 @@
+"""The permission table as it was agreed: what each method of each route needs, and which scope a token must have.
+
+A new route, a new method or another need fails `test_routes` until it is written down here: that is the review.
+"""
+
+from __future__ import annotations
+
+from zasper_hub.accounts.permissions import Need
+from zasper_hub.accounts.tokens import Scope
+
+Line = tuple[Need, Scope | None]
+
+READ: Line = (Need.SIGNED_IN, Scope.READ)
+MANAGE: Line = (Need.SIGNED_IN, Scope.MANAGE)
+ACCOUNT: Line = (Need.SIGNED_IN, Scope.ACCOUNT)
+VIEW: Line = (Need.VIEWER, Scope.READ)
+WRITE: Line = (Need.EDITOR, Scope.WRITE)
+RUN: Line = (Need.EDITOR, Scope.RUN)
+OWN: Line = (Need.OWNER, Scope.MANAGE)
+PUBLIC: Line = (Need.ANYONE, None)
+
+PROJECT = "/api/hub/v1/projects/<uuid:project_id>"
+DOCUMENT = "/api/hub/v1/documents/<uuid:document_id>"
+TEAM = "/api/hub/v1/teams/<slug:team_slug>"
+
+HUB_API: dict[str, Line] = {
+    "GET /api/hub/v1/me": READ,
+    "PATCH /api/hub/v1/me": ACCOUNT,
+    "POST /api/hub/v1/me/password": ACCOUNT,
+    "GET /api/hub/v1/me/login-sessions": ACCOUNT,
+    "DELETE /api/hub/v1/me/login-sessions/<int:login_session_id>": ACCOUNT,
+    "GET /api/hub/v1/me/tokens": ACCOUNT,
+    "POST /api/hub/v1/me/tokens": ACCOUNT,
+    "DELETE /api/hub/v1/me/tokens/<int:token_id>": ACCOUNT,
+    "GET /api/hub/v1/me/documents": READ,
+    "GET /api/hub/v1/teams": READ,
+    "POST /api/hub/v1/teams": MANAGE,
+    f"GET {TEAM}/members": (Need.TEAM_MEMBER, Scope.READ),
+    f"POST {TEAM}/members": (Need.TEAM_ADMIN, Scope.MANAGE),
+    f"DELETE {TEAM}/members": (
+        Need.TEAM_MEMBER,
+        Scope.MANAGE,
+    ),  # oneself; others: an administrator of the team
+    "GET /api/hub/v1/projects": READ,
+    "POST /api/hub/v1/projects": MANAGE,
+    f"GET {PROJECT}": VIEW,
+    f"PATCH {PROJECT}": OWN,
+    f"DELETE {PROJECT}": OWN,
+    f"GET {PROJECT}/members": VIEW,
+    f"POST {PROJECT}/members": OWN,
+    f"DELETE {PROJECT}/members": (Need.VIEWER, Scope.MANAGE),  # oneself; others: an owner
+    f"GET {PROJECT}/files": VIEW,
+    f"GET {PROJECT}/files/": VIEW,
+    f"GET {PROJECT}/files/<path:path>": VIEW,
+    f"HEAD {PROJECT}/files/<path:path>": VIEW,
+    f"PUT {PROJECT}/files/<path:path>": WRITE,
+    f"DELETE {PROJECT}/files/<path:path>": WRITE,
+    f"POST {PROJECT}/files-move": WRITE,
+    f"POST {PROJECT}/files-copy": WRITE,
+    f"GET {PROJECT}/trash": VIEW,
+    f"POST {PROJECT}/trash/<uuid:trash_id>/restore": WRITE,
+    f"DELETE {PROJECT}/trash/<uuid:trash_id>": WRITE,
+    f"POST {PROJECT}/documents": VIEW,
+    f"GET {DOCUMENT}": VIEW,
+    f"GET {DOCUMENT}/notebook": VIEW,
+    f"GET {DOCUMENT}/blobs/<str:sha256>": VIEW,
+    f"GET {DOCUMENT}/text": VIEW,
+    f"GET {DOCUMENT}/versions": VIEW,
+    f"POST {DOCUMENT}/versions": WRITE,
+    f"GET {DOCUMENT}/versions/<uuid:version_id>/notebook": VIEW,
+    f"POST {DOCUMENT}/versions/<uuid:version_id>/restore": WRITE,
+    f"GET {DOCUMENT}/runs": VIEW,
+    f"POST {DOCUMENT}/runs": RUN,
+    f"POST {DOCUMENT}/interrupt": RUN,
+    f"POST {DOCUMENT}/restart": RUN,
+    f"PUT {DOCUMENT}/kernel": RUN,
+    "GET /api/hub/v1/kernels": READ,
+    "DELETE /api/hub/v1/kernels/<uuid:kernel_id>": RUN,
+    "GET /api/hub/v1/kernelspecs": READ,
+    "GET /api/hub/v1/usage": READ,
+}
+
+# Django views of our own: each declares its need with `view_needs`.
+VIEWS: dict[str, Need] = {
+    "/healthz": Need.ANYONE,
+    "/readyz": Need.ANYONE,
+    "/accounts/login/": Need.ANYONE,
+    "/accounts/logout/": Need.ANYONE,
+    "/accounts/signup/": Need.ANYONE,
+    "/admin/login/": Need.ANYONE,
+    "/frame/<str:build>/<path:name>": Need.ANYONE,
+    "/": Need.ANYONE,  # sends who is not signed in to sign in
+    "/(?P<path>(?:p|account)(?:/.*)?)": Need.ANYONE,
+}
+
+# Views of django-ninja that hold nothing of anybody.
+PUBLIC_OF_OTHERS = frozenset({"/api/hub/v1/openapi.json", "/api/hub/v1/"})
+
+SOCKETS: dict[str, Line] = {
+    "/ws/documents/<uuid:document_id>": VIEW,  # updates: editors, checked frame by frame
+    "/ws/projects/<uuid:project_id>": VIEW,
+    "/ws/runs/<uuid:document_id>": VIEW,  # running: editors with the scope `run`, checked message by message
+}
