@@ -17,6 +17,7 @@ from django.utils import timezone
 from notebooks_app.errors import (
     Exists,
     HubError,
+    Invalid,
     NotANotebook,
     NotebookTooLarge,
     NotebookTooOld,
@@ -70,6 +71,8 @@ def read_notebook_file(store: ContentStore, path: str) -> tuple[str, bytes, Note
     """
     try:
         entry, data = store.read(path, max_bytes=MAX_NOTEBOOK_BYTES)
+    except Invalid as error:
+        raise NotANotebook("That is a folder, not a notebook.") from error
     except TooLarge as error:
         raise NotebookTooLarge(
             f"This notebook is larger than the {MAX_NOTEBOOK_BYTES // 1024**2} MB that this hub opens. "

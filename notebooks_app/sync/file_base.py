@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zlib
 from collections.abc import Sequence
 from difflib import SequenceMatcher
@@ -83,12 +84,14 @@ def outputs_sha256(cell: Cell) -> str:
     """Tells apart what cells show; empty for a cell that never ran."""
     if not cell.outputs and cell.execution_count is None:
         return ""
-    content = msgspec.json.encode([cell.execution_count, cell.outputs], order="sorted")
-    return hashlib.sha256(content).hexdigest()
+    content = json.dumps([cell.execution_count, cell.outputs], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def encode_base(kept: KeptBase) -> bytes:
-    return zlib.compress(msgspec.json.encode(kept), 6)
+    # Not by msgspec: it turns whole numbers beyond 64 bits into floats.
+    text = json.dumps(msgspec.to_builtins(kept), ensure_ascii=False, separators=(",", ":"))
+    return zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
 
 
 def decode_base(data: bytes) -> KeptBase:
@@ -97,8 +100,8 @@ def decode_base(data: bytes) -> KeptBase:
         return KeptBase()
     try:
         unpacked = zlib.decompressobj().decompress(data, _MAX_BASE_BYTES)
-        return msgspec.json.decode(unpacked, type=KeptBase)
-    except (zlib.error, msgspec.MsgspecError):
+        return msgspec.convert(json.loads(unpacked.decode("utf-8", "surrogatepass")), type=KeptBase)
+    except (zlib.error, ValueError, msgspec.MsgspecError):
         return KeptBase()
 
 
