@@ -1,8 +1,8 @@
 /** HTML and JavaScript of a kernel, in a page of no origin: it reaches neither the app nor the network. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
-import { CONNECT, type FrameTheme, parseFromFrame, safeLink, type ToFrame } from "./frameProtocol";
+import { CONNECT, type FrameScheme, type FrameTheme, parseFromFrame, safeLink, type ToFrame } from "./frameProtocol";
 import { memo } from "./memo";
 
 const MAX_HEIGHT_PX = 1200; // higher outputs scroll inside
@@ -25,12 +25,16 @@ export function frameUrl(): string {
   return document.documentElement.dataset.frameUrl ?? "/frame/index.html";
 }
 
+function currentScheme(): FrameScheme {
+  const chosen = document.documentElement.dataset.theme;
+  if (chosen === "dark" || chosen === "light") return chosen;
+  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
+
 function currentTheme(element: Element): FrameTheme {
   const style = getComputedStyle(element);
-  const chosen = document.documentElement.dataset.theme;
-  const isDark = chosen === "dark" || (chosen !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
   return {
-    scheme: isDark ? "dark" : "light",
+    scheme: currentScheme(),
     foreground: style.color,
     font: style.getPropertyValue("--font-ui") || style.fontFamily,
     monoFont: style.getPropertyValue("--font-mono") || "monospace",
@@ -47,49 +51,51 @@ interface FrameOutputProps {
 export const FrameOutput = memo(function FrameOutput({ kind, text, name }: FrameOutputProps) {
   const frame = useRef<HTMLIFrameElement>(null);
   const port = useRef<MessagePort | null>(null);
-  const latest = useRef({ kind, text });
   const [height, setHeight] = useState(heights.get(name) ?? FIRST_HEIGHT_PX);
   const [problem, setProblem] = useState<string | null>(null);
-  latest.current = { kind, text };
+  // The scheme is known before the port is: no white flash in the dark.
+  const address = useMemo(() => `${frameUrl()}#${currentScheme()}`, []);
+  const resize = useMemo(
+    () =>
+      limitResizes((found) => {
+        rememberHeight(name, found);
+        setHeight(found);
+      }),
+    [name],
+  );
+  const send = (message: ToFrame): void => port.current?.postMessage(message);
+
+  const onLoad = (): void => {
+    const element = frame.current;
+    // Only the page that was asked for gets the port: what an output navigates to gets nothing.
+    if (!element || port.current) return;
+    const channel = new MessageChannel();
+    port.current = channel.port1;
+    channel.port1.onmessage = (event) => {
+      const message = parseFromFrame(event.data);
+      if (message?.type === "resize") resize(Math.min(message.height, MAX_HEIGHT_PX));
+      else if (message?.type === "error") setProblem(message.message);
+      else if (message?.type === "open-link") openLink(message.url);
+    };
+    // A page without an origin can only be addressed by "*".
+    element.contentWindow?.postMessage(CONNECT, "*", [channel.port2]);
+    send({ type: "render", kind, text, theme: currentTheme(element) });
+  };
 
   useEffect(() => {
-    const element = frame.current;
-    if (!element) return undefined;
-    const send = (message: ToFrame): void => port.current?.postMessage(message);
-    const receive = limitResizes((found: number) => {
-      rememberHeight(name, found);
-      setHeight(found);
-    });
-    const onLoad = (): void => {
-      // Only the page that was asked for gets the port: what an output navigates to gets nothing.
-      if (port.current) return;
-      const channel = new MessageChannel();
-      port.current = channel.port1;
-      channel.port1.onmessage = (event) => {
-        const message = parseFromFrame(event.data);
-        if (message?.type === "resize") receive(Math.min(message.height, MAX_HEIGHT_PX));
-        else if (message?.type === "error") setProblem(message.message);
-        else if (message?.type === "open-link") openLink(message.url);
-      };
-      // A page without an origin can only be addressed by "*".
-      element.contentWindow?.postMessage(CONNECT, "*", [channel.port2]);
-      send({ type: "render", ...latest.current, theme: currentTheme(element) });
+    const onTheme = (): void => {
+      if (frame.current) send({ type: "theme", theme: currentTheme(frame.current) });
     };
-    const onTheme = (): void => { send({ type: "theme", theme: currentTheme(element) }); };
     const media = matchMedia("(prefers-color-scheme: dark)");
     const observer = new MutationObserver(onTheme);
-    element.addEventListener("load", onLoad);
     media.addEventListener("change", onTheme);
     observer.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
-    element.src = `${frameUrl()}#${currentTheme(element).scheme}`;
     return () => {
-      element.removeEventListener("load", onLoad);
       media.removeEventListener("change", onTheme);
       observer.disconnect();
       port.current?.close();
-      port.current = null;
     };
-  }, [name]);
+  }, []);
 
   const isFirst = useRef(true);
   useEffect(() => {
@@ -98,12 +104,20 @@ export const FrameOutput = memo(function FrameOutput({ kind, text, name }: Frame
       return;
     }
     setProblem(null);
-    if (frame.current) port.current?.postMessage({ type: "render", kind, text, theme: currentTheme(frame.current) } satisfies ToFrame);
+    if (frame.current) send({ type: "render", kind, text, theme: currentTheme(frame.current) });
   }, [kind, text]);
 
   return (
     <div class="out-frame">
-      <iframe ref={frame} title="Interactive output" sandbox="allow-scripts" referrerpolicy="no-referrer" style={{ height: `${String(height)}px` }} />
+      <iframe
+        ref={frame}
+        title="Interactive output"
+        sandbox="allow-scripts"
+        referrerpolicy="no-referrer"
+        src={address}
+        style={{ height: `${String(height)}px` }}
+        onLoad={onLoad}
+      />
       {problem !== null && <div class="out-notice">This output reports: {problem}</div>}
     </div>
   );
