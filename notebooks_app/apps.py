@@ -9,5 +9,8 @@ class NotebooksConfig(AppConfig):
 
     def ready(self) -> None:
         from notebooks_app import permissions, receivers  # noqa: F401  # models must be loaded first
+        from notebooks_app.services.example import welcome_new_account
+        from zasper_hub.accounts.signals import account_created
 
         permissions.register_guards()
+        account_created.connect(welcome_new_account, dispatch_uid="example-project")
