@@ -32,11 +32,11 @@ def free_port() -> int:
 
 
 def wait_for(what: str, probe: Callable[[], T | None], *, timeout_s: float = 20, every_s: float = 0.1) -> T:
-    """The first value of `probe` that is not None or False; fails with `what` after the time."""
+    """The first value of `probe` that is true; fails with `what` after the time."""
     deadline = time.monotonic() + timeout_s
     while True:
         found = probe()
-        if found is not None and found is not False:
+        if found:
             return found
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout_s} s: {what}")
@@ -120,14 +120,14 @@ class LiveHub:
 
     def kill(self, program: str) -> None:
         """`kill -9`; the hub's parent starts it again."""
-        pid = self.pid_of(program)
+        pid = wait_for(f"{program} runs", lambda: self._pid_or_none(program))
         os.kill(pid, signal.SIGKILL)
-        wait_for(f"{program} is started again", lambda: self._has_other_pid(program, pid))
+        wait_for(f"{program} is started again", lambda: self._pid_or_none(program) not in (None, pid))
 
-    def _has_other_pid(self, program: str, pid: int) -> bool:
+    def _pid_or_none(self, program: str) -> int | None:
         with contextlib.suppress(AssertionError):
-            return self.pid_of(program) != pid
-        return False
+            return self.pid_of(program)
+        return None
 
     def interrupt(self) -> float:
         """Ctrl-C; the seconds it took to end."""

@@ -38,7 +38,7 @@ def _nodes_up() -> int | None:
     transport = blocking_transport()
     try:
         registered = transport.get_fields(NODES_KEY)
-        return sum(transport.get_value(node_lease(NodeId(name))) is not None for name in registered)
+        return sum(transport.read_lease(node_lease(NodeId(name))) is not None for name in registered)
     except TransportError:
         logger.warning("readiness: redis does not answer")
         return None
