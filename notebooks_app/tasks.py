@@ -5,16 +5,22 @@ from __future__ import annotations
 import structlog
 from celery import shared_task
 from celery.schedules import crontab
+from django.utils import timezone
 
-from notebooks_app.services import blobs, files
+from notebooks_app.services import blobs, files, projects
 
 log = structlog.get_logger(__name__)
 
 
 @shared_task
 def purge_trash() -> None:
-    """Deletes for good what was deleted 30 days ago, and what broken uploads left."""
-    log.info("trash_purged", count=files.purge_old_trash(), upload_count=files.remove_stale_uploads())
+    """Deletes for good what was deleted 30 days ago, files and projects, and what broken uploads left."""
+    log.info(
+        "trash_purged",
+        project_count=files.purge_old_projects(),
+        count=files.purge_old_trash(),
+        upload_count=files.remove_stale_uploads(),
+    )
 
 
 @shared_task
@@ -23,8 +29,15 @@ def forget_unused_blobs() -> None:
     log.info("blobs_forgotten", count=blobs.forget_unused_blobs())
 
 
-# Read by zasper_hub.celery. At night, and apart, so that neither holds up the other.
+@shared_task
+def purge_deleted_projects() -> None:
+    """Deletes for good the projects that were deleted 30 days ago."""
+    log.info("projects_purged", count=projects.purge_deleted_projects(timezone.now()))
+
+
+# Read by zasper_hub.celery. At night, and apart, so that none holds up another.
 BEAT_SCHEDULE = {
     "purge-trash": {"task": purge_trash.name, "schedule": crontab(hour=3, minute=10)},
+    "purge-deleted-projects": {"task": purge_deleted_projects.name, "schedule": crontab(hour=3, minute=25)},
     "forget-unused-blobs": {"task": forget_unused_blobs.name, "schedule": crontab(hour=3, minute=40)},
 }

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import structlog
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from notebooks_app.errors import Conflict, LastOwner, NotFound
+from notebooks_app.errors import Conflict, HubError, LastOwner, NotFound
 from notebooks_app.models import Project, ProjectMembership, Role
 from notebooks_app.signals import project_deleted
+from notebooks_app.storage.project_files import data_files, project_folder, trash_folder
 from zasper_hub.accounts.access import team_for
 from zasper_hub.accounts.errors import TooMany
 from zasper_hub.accounts.models import Team, User
 from zasper_hub.accounts.names import MAX_SLUG_LENGTH, clean_name, slugs_for
 from zasper_hub.accounts.services import audit
 
+log = structlog.get_logger(__name__)
+
 MAX_PROJECTS = 1000  # that one person made and did not delete
 MAX_MEMBERS = 500
+DELETED_IS_KEPT = timedelta(days=30)
 _SLUG_TRIES = 1100
 
 
@@ -113,6 +121,28 @@ def remove_project_member(project: Project, person: User, *, actor: User) -> Non
     _keep_an_owner(project, person)
     membership.delete()
     audit.record("unshare", actor=actor, target=f"project:{project.pk}", user_id=person.pk)
+
+
+def purge_deleted_projects(now: datetime) -> int:
+    """Deletes for good the projects that were deleted `DELETED_IS_KEPT` ago. Returns how many."""
+    purged = 0
+    for project in Project.objects.filter(deleted_at__lt=now - DELETED_IS_KEPT):
+        try:
+            # First the bytes: a row without them is purged again, bytes without a row would stay.
+            for trash_id in project.trash.values_list("pk", flat=True):
+                _remove_folder(trash_folder(trash_id))
+            _remove_folder(project_folder(project.pk))
+        except (HubError, OSError) as error:
+            log.warning("project_not_purged", project_id=str(project.pk), kind=type(error).__name__)
+            continue
+        project.delete()
+        purged += 1
+    return purged
+
+
+def _remove_folder(folder: str) -> None:
+    with suppress(FileNotFoundError):
+        data_files().rm(folder)
 
 
 def _lock(project: Project) -> None:

@@ -234,7 +234,7 @@ def test_a_profile_takes_no_nonsense(cast: Cast, body: dict[str, Any]) -> None:
 
 def test_a_team_is_made_shared_and_keeps_an_administrator(cast: Cast) -> None:
     alice, bob = headers_of(cast.alice), headers_of(cast.bob)
-    json = {"content_type": "application/json"}
+    json: dict[str, Any] = {"content_type": "application/json"}
     made = Client().post(f"{API}/teams", {"name": "  The   Lab "}, headers=alice, **json)
     assert made.json() == {"slug": "the-lab", "name": "The Lab", "role": "admin", "is_personal": False}
     again = Client().post(f"{API}/teams", {"name": "The Lab"}, headers=bob, **json)
