@@ -1,0 +1,165 @@
+"""The sockets to a kernel, against a kernel's ends made here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+
+from kernels_app.node.connection import Connection, ipc_connection, tcp_connection
+from kernels_app.node.zeromq import channels
+from kernels_app.node.zeromq.channels import ChannelName, KernelChannels, KernelContext
+from kernels_app.node.zeromq.frames import KernelMessage, build_message, parse_message
+from kernels_app.node.zeromq.signing import Signer
+
+DEADLINE_S = 10
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.messages: list[tuple[ChannelName, KernelMessage]] = []
+        self.backlog: list[bool] = []
+
+    def on_kernel_message(self, channel: ChannelName, message: KernelMessage) -> None:
+        if message.msg_type == "mistake":
+            raise RuntimeError("our own mistake with one message")
+        self.messages.append((channel, message))
+
+    def on_backlog(self, is_behind: bool) -> None:
+        self.backlog.append(is_behind)
+
+
+class FakeKernel:
+    """Only a kernel's sockets."""
+
+    def __init__(self, context: KernelContext, connection: Connection) -> None:
+        self.signer = Signer(connection.key.encode())
+        self.shell = context.context.socket(zmq.ROUTER)
+        self.iopub = context.context.socket(zmq.XPUB)
+        self.iopub.set(zmq.SNDHWM, 0)
+        self.shell.bind(connection.endpoint("shell"))
+        self.iopub.bind(connection.endpoint("iopub"))
+        self.iopub.set(zmq.RCVTIMEO, DEADLINE_S * 1000)
+        assert self.iopub.recv() == b"\x01"  # the node subscribes
+
+    def publish(self, msg_type: str, signer: Signer | None = None) -> None:
+        self.iopub.send_multipart(
+            [
+                b"topic",
+                *build_message(
+                    msg_type, b"{}", msg_id="m", session_id="s", date="", signer=signer or self.signer
+                ),
+            ]
+        )
+
+    def close(self) -> None:
+        self.shell.close(0)
+        self.iopub.close(0)
+
+
+@pytest.fixture
+def context() -> Iterator[KernelContext]:
+    made = KernelContext()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture(params=["ipc", "tcp"])
+def connection(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Connection:
+    return ipc_connection(tmp_path_factory.mktemp("z")) if request.param == "ipc" else tcp_connection()
+
+
+@pytest.fixture
+async def opened(
+    context: KernelContext, connection: Connection, heard: Heard
+) -> AsyncIterator[KernelChannels]:
+    made = KernelChannels(context, connection, heard)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def kernel(context: KernelContext, connection: Connection, opened: KernelChannels) -> Iterator[FakeKernel]:
+    made = FakeKernel(context, connection)
+    yield made
+    made.close()
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_frames_with_a_wrong_signature_are_dropped_and_the_next_are_read(
+    kernel: FakeKernel, opened: KernelChannels, heard: Heard
+) -> None:
+    kernel.iopub.send_multipart([b"garbage"])
+    kernel.iopub.send_multipart([b"<IDS|MSG>", b"", b"{}", b"{}", b"{}", b"{}"])
+    kernel.publish("forged", Signer(b"not the key"))
+    kernel.publish("mistake")
+    kernel.publish("status")
+    await eventually(lambda: len(heard.messages) == 1)
+    assert [message.msg_type for _, message in heard.messages] == ["status"]
+    assert opened.invalid_count == 3
+
+
+async def test_every_message_of_a_burst_is_read_in_order(kernel: FakeKernel, heard: Heard) -> None:
+    for number in range(5000):
+        kernel.publish(f"n{number}")
+    await eventually(lambda: len(heard.messages) == 5000)
+    assert [message.msg_type for _, message in heard.messages] == [f"n{number}" for number in range(5000)]
+
+
+async def test_a_request_reaches_the_kernel_and_its_reply_comes_back(
+    kernel: FakeKernel, opened: KernelChannels, heard: Heard
+) -> None:
+    for number in range(50):
+        opened.send("shell", "kernel_info_request", b"{}", msg_id=f"m{number}", buffers=[b"buffer"])
+        await eventually(lambda: bool(kernel.shell.poll(0)))
+        identity, *frames = kernel.shell.recv_multipart()
+        message = parse_message(frames, kernel.signer)
+        assert (message.msg_id, message.buffers) == (f"m{number}", [b"buffer"])
+        reply = build_message(
+            "kernel_info_reply", b"{}", msg_id="r", session_id="s", date="", signer=kernel.signer,
+            parent_header=message.header,
+        )  # fmt: skip
+        kernel.shell.send_multipart([identity, *reply])
+        await eventually(lambda expected=number + 1: len(heard.messages) == expected)  # type: ignore[misc]
+    assert {(channel, message.msg_type) for channel, message in heard.messages} == {
+        ("shell", "kernel_info_reply")
+    }
+
+
+async def test_a_kernel_faster_than_its_reader_is_told_of_and_then_read_to_the_end(
+    kernel: FakeKernel, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channels, "BACKLOG_S", 0.0)
+    for number in range(3000):
+        kernel.publish(f"n{number}")
+    await eventually(lambda: len(heard.messages) == 3000 and heard.backlog[-1:] == [False])
+    assert heard.backlog[:2] == [True, False]
+
+
+async def test_nothing_is_sent_or_heard_after_the_close(
+    kernel: FakeKernel, opened: KernelChannels, heard: Heard
+) -> None:
+    opened.close()
+    opened.close()
+    opened.send("shell", "kernel_info_request", b"{}", msg_id="m")
+    kernel.publish("status")
+    await asyncio.sleep(0.02)
+    assert heard.messages == []
+
+
+def test_a_folder_whose_path_is_too_long_for_sockets_is_refused() -> None:
+    with pytest.raises(ValueError, match="too long"):
+        ipc_connection(Path("/" + "x" * 120))
