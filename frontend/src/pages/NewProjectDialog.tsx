@@ -66,7 +66,7 @@ function NewProjectDialog({ onClose }: { onClose: () => void }) {
         )}
       </Field>
       {teams.length > 1 && (
-        <Field label="Team" hint="Its administrators can see the project, too.">
+        <Field label="Team" hint="The project’s address begins with it. Nobody sees the project until you share it.">
           {(attributes) => (
             <select {...attributes} class="input" value={team} onChange={(event) => setTeam(event.currentTarget.value)}>
               {teams.map((option) => (

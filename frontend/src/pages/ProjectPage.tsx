@@ -32,11 +32,15 @@ export function ProjectPage({ project, path }: { project: Project; path: string 
   useProjectLife(work, project);
 
   useEffect(() => {
-    if (path === null) work.tabs.deactivate();
-    else {
+    // On a phone the panel covers the page: files until one is chosen, then the file.
+    const isNarrow = innerWidth < 700;
+    if (path === null) {
+      work.tabs.deactivate();
+      if (isNarrow) showPanel("files");
+    } else {
       work.tabs.open(path);
       void work.files.reveal(path);
-      if (innerWidth < 700) showPanel(null);
+      if (isNarrow) showPanel(null);
     }
     const name = path?.split("/").at(-1);
     document.title = `${name ? `${name} · ` : ""}${project.name} · Zasper Hub`;
@@ -51,7 +55,7 @@ export function ProjectPage({ project, path }: { project: Project; path: string 
     <div class="page project-page">
       <TopBar
         actions={
-          <Button kind="plain" icon="people" class="share-button" onClick={() => openShare(project)}>
+          <Button kind="plain" icon="people" class="share-button" aria-label="Share" onClick={() => openShare(project)}>
             Share
           </Button>
         }
@@ -100,7 +104,7 @@ function useProjectLife(work: OpenProject, project: Project): void {
     };
     refresh();
     void kernelspecs.refresh();
-    const stopFollowing = followProject(project.id, {
+    const stopFollowing = followProject(project.id, work.files.openFolders, {
       onHint: (hint) => void (hint.type === "files" ? work.files.hint(hint.path) : kernels.refresh()),
       onMissed: refresh,
       onRefused: (code) => {

@@ -120,7 +120,7 @@ function NothingOpen({ project, work }: { project: Project; work: OpenProject })
   const isEditor = canEdit(project);
   return (
     <div class="message-page">
-      <Message icon="notebook" title={project.name} text={isEditor ? "Open a file at the left, or start something new." : "Open a file at the left. You can look at everything here, but not change it."} />
+      <Message icon="notebook" title={project.name} text={isEditor ? "Open one of the files, or start something new." : "Open one of the files. You can look at everything here, but not change it."} />
       {isEditor && (
         <div class="message-actions">
           <Button kind="primary" icon="new-notebook" onClick={() => void work.actions.newNotebook("")}>

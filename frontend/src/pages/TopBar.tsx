@@ -15,12 +15,14 @@ export function TopBar({ children, actions }: { children?: ComponentChildren; ac
   const hasFiles = fileEntries.value !== null;
   return (
     <header class="top-bar">
-      <a class="brand" href="/" title="My projects" aria-label="Zasper Hub: my projects">
-        <Mark />
-        {children === undefined && <span>Zasper Hub</span>}
-      </a>
-      <div class="top-where">{children}</div>
-      <button type="button" class="top-search" onClick={() => openPalette(hasFiles ? "files" : "commands")}>
+      <div class="top-where">
+        <a class="brand" href="/" title="My projects" aria-label="Zasper Hub: my projects">
+          <Mark />
+          {children === undefined && <span>Zasper Hub</span>}
+        </a>
+        {children}
+      </div>
+      <button type="button" class="top-search" aria-label={hasFiles ? "Search files and commands" : "Search commands"} onClick={() => openPalette(hasFiles ? "files" : "commands")}>
         <Icon name="search" size={14} />
         <span>{hasFiles ? "Search files and commands" : "Search commands"}</span>
         <kbd>{keysLabel(hasFiles ? "Mod-P" : "Mod-K")}</kbd>

@@ -83,13 +83,14 @@ export class ProjectFiles {
   /** A hint: something in `folder` changed. Fetches it if it is shown. */
   async hint(folder: string): Promise<void> {
     if (this.#folders.peek().has(folder)) await this.load(folder);
-    for (const listener of this.#changeListeners) listener(folder);
+    this.#tell(folder);
   }
 
   /** Fetches all folders that are shown. */
   async refresh(): Promise<void> {
     const shown = ["", ...this.#open.peek()];
-    await Promise.all(shown.map((folder) => this.hint(folder)));
+    await Promise.all(shown.map((folder) => this.load(folder)));
+    for (const folder of shown) this.#tell(folder);
   }
 
   async createFolder(path: string): Promise<void> {
@@ -136,6 +137,10 @@ export class ProjectFiles {
 
   async stat(path: string): Promise<Entry> {
     return requestJson<Entry>(this.#api(path), { query: { stat: 1 } });
+  }
+
+  #tell(folder: string): void {
+    for (const listener of this.#changeListeners) listener(folder);
   }
 
   #api(path: string): string {

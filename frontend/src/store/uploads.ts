@@ -53,7 +53,8 @@ export class UploadQueue {
   }
 
   cancelAll(): void {
-    for (const upload of this.#uploads.peek()) this.cancel(upload.id);
+    // Those that wait first: ending one that is sent would start them.
+    for (const upload of [...this.#uploads.peek()].reverse()) this.cancel(upload.id);
   }
 
   /** Sends again what failed, was cancelled or, with `replaces`, met a file of the same name. */
@@ -95,7 +96,7 @@ export class UploadQueue {
       const refusal = error instanceof HubError ? error : errorFromAnswer(0, "");
       this.#change(id, { state: refusal.code === "exists" ? "exists" : "failed", error: refusal });
     } finally {
-      this.#aborts.delete(id);
+      if (this.#aborts.get(id) === abort) this.#aborts.delete(id);
       this.#startNext();
     }
   }

@@ -1,0 +1,47 @@
+import { describe, expect, test } from "vitest";
+import { formatAgo, formatAmount, formatBytes, plural } from "./format";
+
+test.each([
+  [0, "0 bytes"],
+  [1, "1 byte"],
+  [999, "999 bytes"],
+  [1000, "1.0 KB"],
+  [9949, "9.9 KB"],
+  [9950, "10 KB"],
+  [999_499, "999 KB"],
+  [999_999, "1.0 MB"],
+  [1.5e12, "1.5 TB"],
+  [5e15, "5000 TB"],
+])("%d bytes are %s", (size, expected) => {
+  expect(formatBytes(size)).toBe(expected);
+});
+
+describe("formatAgo", () => {
+  const now = Date.parse("2026-11-22T12:00:00Z");
+  test.each([
+    ["2026-11-22T11:59:30Z", "just now"],
+    ["2026-11-22T12:00:30Z", "just now"],
+    ["2026-11-22T11:55:00Z", "5 min ago"],
+    ["2026-11-22T09:00:00Z", "3 h ago"],
+    ["2026-11-21T10:00:00Z", "yesterday"],
+    ["2026-11-18T10:00:00Z", "4 days ago"],
+    ["2026-03-05T10:00:00Z", "5 Mar"],
+    ["2024-03-05T10:00:00Z", "5 Mar 2024"],
+    ["nonsense", ""],
+  ])("%s", (time, expected) => {
+    expect(formatAgo(time, now)).toBe(expected);
+  });
+  test("nothing happened yet", () => {
+    expect(formatAgo(null, now)).toBe("never");
+  });
+});
+
+test("amounts speak their unit", () => {
+  expect(formatAmount(2e9, "bytes")).toBe("2.0 GB");
+  expect(formatAmount(5400, "seconds")).toBe("1.5 h");
+  expect(formatAmount(90, "seconds")).toBe("2 min");
+  expect(formatAmount(3, "count")).toBe("3");
+  expect(formatAmount(2.5, "cores")).toBe("2.5 cores");
+  expect(plural(1, "file")).toBe("1 file");
+  expect(plural(1200, "file")).toBe("1,200 files");
+});

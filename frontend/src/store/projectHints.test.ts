@@ -1,0 +1,15 @@
+import { describe, expect, test } from "vitest";
+import { parseHint } from "./projectHints";
+
+describe("parseHint", () => {
+  test("knows both kinds", () => {
+    expect(parseHint('{"type":"files","path":"data"}')).toEqual({ type: "files", path: "data" });
+    expect(parseHint('{"type":"kernels","more":1}')).toEqual({ type: "kernels" });
+  });
+  test.each(["", "nonsense", "null", "[]", "5", '{"type":"files"}', '{"type":"files","path":5}', '{"type":"later"}'])("ignores %j", (frame) => {
+    expect(parseHint(frame)).toBeNull();
+  });
+  test("ignores binary frames", () => {
+    expect(parseHint(new ArrayBuffer(4))).toBeNull();
+  });
+});
