@@ -150,7 +150,8 @@ async def test_an_interrupt_reaches_it(provisioner: NodeProvisioner, tmp_path: P
     await launch_python(
         provisioner,
         tmp_path,
-        "import time\nprint('ready', flush=True)\ntry: time.sleep(600)\nexcept KeyboardInterrupt: print('interrupted')",
+        "import os, signal, time\nsignal.signal(2, lambda *_: os.write(1, b'interrupted') and os._exit(0))\n"
+        "print('ready', flush=True)\ntime.sleep(600)",
     )
     await output_of(provisioner, "ready")
     assert provisioner.has_process

@@ -6,6 +6,7 @@ import pytest
 
 from kernels_app.node.lifecycle import (
     ENDED,
+    Action,
     Announce,
     BusyHeard,
     CloseDown,
@@ -35,14 +36,15 @@ READY: list[Event] = [StartRequested(), Launched(), ReplyHeard(), IopubHeard()]
 
 def after(*events: Event) -> tuple[State, list[object]]:
     """The state after the events, and what the last one asked for."""
-    state, actions = State(), []
+    state = State()
+    actions: list[Action] = []
     for event in events:
         state, actions = step(state, event)
     return state, list(actions)
 
 
 def test_a_second_start_tells_the_story() -> None:
-    with pytest.raises(ImpossibleTransition, match="pending StartRequested.*starting StartRequested"):
+    with pytest.raises(ImpossibleTransition, match=r"pending StartRequested.*starting StartRequested"):
         after(StartRequested(), StartRequested())
     with pytest.raises(ImpossibleTransition):
         after(StartRequested(), Launched(), Launched())
@@ -50,7 +52,8 @@ def test_a_second_start_tells_the_story() -> None:
 
 def test_a_kernel_is_ready_with_the_first_reply_and_the_first_iopub_message_not_before() -> None:
     assert after(StartRequested()) == (after(StartRequested())[0], [Announce(), Launch()])
-    for events in ([ReplyHeard(), IopubHeard()], [IopubHeard(), ReplyHeard()]):
+    orders: list[list[Event]] = [[ReplyHeard(), IopubHeard()], [IopubHeard(), ReplyHeard()]]
+    for events in orders:
         state, actions = after(StartRequested(), Launched(), events[0])
         assert (state.name, actions) == ("starting", [])
         state, actions = after(StartRequested(), Launched(), *events)
@@ -150,7 +153,7 @@ def test_a_restart_of_what_starts_or_ends_is_ignored() -> None:
 
 
 def test_a_kernel_over_its_memory_was_killed() -> None:
-    state, actions = after(*READY, LimitExceeded("Killed at 512 MiB of 512 MiB."))
+    _, actions = after(*READY, LimitExceeded("Killed at 512 MiB of 512 MiB."))
     assert actions[-1] == EndProcess(is_polite=False)
     assert after(*READY, LimitExceeded("Killed"), Exited("signal 9"))[0].name == "killed"
 
@@ -165,6 +168,7 @@ def test_nothing_happens_after_the_end() -> None:
 def test_any_life_ends_once_and_closes_down_once() -> None:
     seed = random.randrange(1 << 32)
     source = random.Random(seed)
+    ends: list[Event] = [StopRequested("stopped", ""), LimitExceeded("much"), StartTimedOut("late")]
     heard: list[Event] = [ReplyHeard(), IopubHeard(), BusyHeard(), IdleHeard(), RestartRequested()]
     for _ in range(300):
         state, actions = step(State(), StartRequested())
@@ -177,9 +181,7 @@ def test_any_life_ends_once_and_closes_down_once() -> None:
             elif state.has_process and choice < 0.4:
                 event = Exited("gone")
             elif number > 100 and choice < 0.5:
-                event = source.choice(
-                    [StopRequested("stopped", ""), LimitExceeded("much"), StartTimedOut("late")]
-                )
+                event = source.choice(ends)
             else:
                 event = source.choice(heard)
             state, actions = step(state, event)
