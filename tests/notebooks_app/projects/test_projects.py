@@ -15,8 +15,8 @@ from notebooks_app.services.projects import create_project, delete_project
 from notebooks_app.signals import project_deleted
 from notebooks_app.storage.project_files import content_store
 from notebooks_app.tasks import purge_deleted_projects
-from tests.cast import Cast, headers_of
-from zasper_hub.accounts.models import AuditEvent, Team, TeamMembership, User
+from tests.cast import PASSWORD, Cast, headers_of
+from zasper_hub.accounts.models import AccessChange, AuditEvent, Team, TeamMembership, User
 from zasper_hub.accounts.services.teams import create_team
 
 API = "/api/hub/v1"
@@ -240,3 +240,26 @@ def test_a_project_deleted_long_ago_is_purged_with_its_files_and_no_other(cast: 
     folder = settings.DATA_DIR / "projects"
     assert not (folder / str(cast.project.pk)).exists()
     assert (folder / str(other.pk) / "a.txt").exists()
+
+
+def test_an_administrator_changes_members_in_the_admin_panel_and_it_is_noted(cast: Cast) -> None:
+    client = Client()
+    client.post("/accounts/login/", {"login": "root", "password": PASSWORD})
+    path = f"/admin/notebooks_app/project/{cast.project.pk}/change/"
+    assert client.get(path).status_code == 200
+    assert client.get("/admin/notebooks_app/project/").status_code == 200
+    carol = cast.project.memberships.get(user=cast.carol)
+    form = {
+        "name": "Analysis",
+        "memberships-TOTAL_FORMS": "1",
+        "memberships-INITIAL_FORMS": "1",
+        "memberships-0-id": str(carol.pk),
+        "memberships-0-project": str(cast.project.pk),
+        "memberships-0-user": str(cast.carol.pk),
+        "memberships-0-role": "viewer",
+        "memberships-0-DELETE": "on",
+    }
+    assert client.post(path, form).status_code == 302
+    assert not cast.project.memberships.filter(user=cast.carol).exists()
+    assert AuditEvent.objects.filter(action="members_changed_by_admin", actor=cast.admin).exists()
+    assert AccessChange.objects.filter(user_id=cast.carol.pk).exists()
