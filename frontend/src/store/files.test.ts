@@ -7,7 +7,7 @@ const entry = (path: string, type: Entry["type"] = "file"): Entry => ({ name: pa
 /** A hub with these folders; each request is kept. */
 function hubWith(folders: Record<string, Entry[]>) {
   const requests: string[] = [];
-  let gate: Promise<void> | null = null;
+  let gate: Promise<undefined> | null = null;
   const hub = vi.fn(async (input: string | URL | Request, init?: RequestInit) => {
     const url = new URL(String(input), "http://hub");
     requests.push(`${init?.method ?? "GET"} ${decodeURIComponent(url.pathname).replace("/api/hub/v1/projects/p/", "")}${url.search}`);
@@ -19,7 +19,9 @@ function hubWith(folders: Record<string, Entry[]>) {
     if (init?.method && init.method !== "GET") return Response.json({ entry: entry(path) }, { status: 201 });
     return entries ? Response.json({ path, type: "folder", entries }) : Response.json({ error: { code: "not_found", message: "Gone.", details: {} } }, { status: 404 });
   });
-  return { requests, hub, folders, hold: (held: Promise<void> | null) => (gate = held) };
+  return { requests, hub, folders, hold: (held: Promise<undefined> | null) => {
+      gate = held;
+    } };
 }
 
 let mock: ReturnType<typeof hubWith>;
@@ -57,14 +59,13 @@ describe("ProjectFiles", () => {
   });
 
   test("a hint during a fetch makes one more fetch, however many hints came", async () => {
-    let open = () => undefined as void;
-    mock.hold(new Promise((resolve) => (open = resolve)));
+    let letGo: (value: undefined) => void = () => undefined;
+    mock.hold(new Promise<undefined>((resolve) => (letGo = resolve)));
     const first = files.load("");
-    void files.load("");
-    void files.load("");
+    const others = [files.load(""), files.load("")];
     mock.hold(null);
-    open();
-    await first;
+    letGo(undefined);
+    await Promise.all([first, ...others]);
     expect(mock.requests).toHaveLength(2);
   });
 
