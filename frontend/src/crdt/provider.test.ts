@@ -216,6 +216,21 @@ describe("disconnected", () => {
     expect(side.provider.hasUnsentEdits.value).toBe(false);
   });
 
+  it("leaves a connection in which nothing is answered", () => {
+    const side = openSide(hub);
+    hub.open();
+    hub.acknowledges = false;
+    addCell(side.doc, 0, "code", "x");
+    vi.advanceTimersByTime(7_000);
+    expect(side.provider.link.value).toBe("synced");
+    vi.advanceTimersByTime(2_000);
+    expect(side.provider.link.value).toBe("offline");
+    hub.acknowledges = true;
+    hub.open();
+    expect(sources(hub.doc)).toEqual(["x"]);
+    expect(side.provider.saved.value.text).toBe("Saved");
+  });
+
   it("asks why after failing twice without a hello", () => {
     const side = openSide(hub);
     hub.drop();

@@ -50,6 +50,7 @@ export interface SavedState {
 const FLUSH_MS = 40; // keystrokes of one burst travel together, and nobody sees the delay
 const AWARENESS_MS = 60;
 const QUIET_OFFLINE_MS = 1_500; // a shorter gap is not worth a word
+const ANSWER_MS = 8_000; // an update that is not acknowledged by then went into a dead connection
 const DEFAULT_MAX_UPDATE_BYTES = 1_000_000;
 
 /** Origin of everything that came from the hub. */
@@ -86,6 +87,7 @@ export class DocumentProvider {
   #greeted = false;
   #isSynced = false;
   #failures = 0;
+  #answerTimer: ReturnType<typeof setTimeout> | undefined;
   #changedAwareness = new Set<number>();
   #flushTimer: ReturnType<typeof setTimeout> | undefined;
   #awarenessTimer: ReturnType<typeof setTimeout> | undefined;
@@ -112,6 +114,7 @@ export class DocumentProvider {
     this.options.awareness.off("update", this.#onAwarenessChange);
     clearTimeout(this.#offlineTimer);
     clearTimeout(this.#awarenessTimer);
+    clearTimeout(this.#answerTimer);
     this.#socket.close();
     this.#link.value = "ended";
   }
@@ -187,6 +190,7 @@ export class DocumentProvider {
     // Whatever waited or was under way when the connection broke is part of the difference.
     this.#queue = [];
     this.#unacknowledged.clear();
+    this.#hearAnswer();
     this.#isSynced = true;
     if (this.canSend && this.#holdsMoreThan(stateVector, update)) {
       this.#sendUpdate(Y.encodeStateAsUpdate(doc, stateVector));
@@ -210,6 +214,7 @@ export class DocumentProvider {
 
   #onAcknowledged(number: number, streamId: string): void {
     this.#unacknowledged.delete(number);
+    this.#hearAnswer();
     if (compareStreamIds(streamId, this.#lastAcknowledged) > 0) this.#lastAcknowledged = streamId;
     batch(() => {
       this.#updateOnDisk();
@@ -217,11 +222,26 @@ export class DocumentProvider {
     });
   }
 
+  /** A laptop that slept or changed networks keeps a connection that leads nowhere. */
+  #onSilence(): void {
+    this.#answerTimer = undefined;
+    if (!this.#isSynced || this.#unacknowledged.size === 0) return;
+    this.#isSynced = false;
+    this.#link.value = "offline";
+    this.#socket.reconnect();
+  }
+
   #onRefused(number: number, error: FrameError): void {
     this.#unacknowledged.delete(number);
     if (error.code === "viewer") this.#role.value = "viewer";
     this.#refusal.value = error;
     this.#count();
+  }
+
+  /** The connection lives: wait anew for what is still unanswered. */
+  #hearAnswer(): void {
+    clearTimeout(this.#answerTimer);
+    this.#answerTimer = this.#unacknowledged.size ? setTimeout(() => this.#onSilence(), ANSWER_MS) : undefined;
   }
 
   #updateOnDisk(): void {
@@ -297,6 +317,7 @@ export class DocumentProvider {
     const number = this.#nextNumber;
     this.#nextNumber = (this.#nextNumber + 1) >>> 0 || 1;
     this.#unacknowledged.add(number);
+    this.#answerTimer ??= setTimeout(() => this.#onSilence(), ANSWER_MS);
     this.#send(encodeUpdate(number, update));
   }
 

@@ -7,8 +7,6 @@ import "./editor.css";
 interface StaticCodeProps {
   source: ReadonlySignal<string>;
   language: LanguageName;
-  /** Plain until then: the parser costs something. */
-  isColoured: boolean;
   wraps: boolean;
   placeholder: string;
   /** A press at a point of the text: the person wants to edit there. */
@@ -16,15 +14,13 @@ interface StaticCodeProps {
 }
 
 /** A cell's code without an editor, laid out exactly as the editor lays it out. */
-export function StaticCode({ source, language, isColoured, wraps, placeholder, onPress }: StaticCodeProps) {
+export function StaticCode({ source, language, wraps, placeholder, onPress }: StaticCodeProps) {
   const code = source.value;
-  const lines = isColoured ? highlightLines(code, language) : null;
+  const lines = highlightLines(code, language);
   return (
     <div class={`ed-static ${wraps ? "ed-wraps" : ""}`} onPointerDown={onPress}>
       {code === "" ? (
         <div class="ed-line ed-placeholder">{placeholder || "\u200b"}</div>
-      ) : lines === null ? (
-        <div class="ed-line">{code.endsWith("\n") ? `${code}\u200b` : code}</div>
       ) : (
         lines.map((tokens, at) => (
           <div class="ed-line" key={at}>

@@ -62,8 +62,8 @@ export class LiveEditors {
   }
 
   /**
-   * Whether the cell was near the view once, or its turn came while nothing else was to do: from then on its
-   * code is coloured and its outputs are there. Until then it costs next to nothing.
+   * Whether the cell was near the view once, or its turn came while nothing else was to do: from then on it is
+   * there with its outputs. Until then it costs next to nothing.
    */
   isDrawn(cellId: string): ReadonlySignal<boolean> {
     let drawn = this.#drawn.get(cellId);

@@ -8,6 +8,7 @@ import { messageOf } from "../api/errors";
 import type { Project } from "../api/types";
 import { documentToNbformat } from "../crdt/nbformat";
 import type { JsonObject } from "../crdt/schema";
+import { isHubReachable } from "../store/connection";
 import { Button } from "../ui/Button";
 import { Icon, type IconName } from "../ui/Icon";
 import { toast } from "../ui/toast";
@@ -47,10 +48,11 @@ function Banner({ kind, icon, children, actions }: { kind: "info" | "warn" | "da
 }
 
 function OfflineBanner({ notebook }: { notebook: OpenNotebook }) {
-  if (notebook.provider.link.value !== "offline" || notebook.problem.value !== null) return null;
+  // When the whole hub is away the page says so; this is about this notebook's connection alone.
+  if (notebook.provider.link.value !== "offline" || notebook.problem.value !== null || !isHubReachable.value) return null;
   return (
     <Banner kind="warn" icon="offline">
-      The hub cannot be reached. You can go on writing: edits are kept in this browser and sent when it is back.
+      This notebook is not connected right now. You can go on writing: edits are kept in this browser and sent later.
     </Banner>
   );
 }

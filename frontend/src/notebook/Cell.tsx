@@ -82,12 +82,29 @@ export function Cell({ notebook, cell, drag }: CellProps & { drag: CellDrag }) {
       onPointerEnter={() => (isHovered.value = true)}
       onPointerLeave={() => (isHovered.value = false)}
     >
-      <CellGutter notebook={notebook} cell={cell} drag={drag} />
-      <div class="nb-main">
-        <Content notebook={notebook} cell={cell} />
-      </div>
-      <Tools notebook={notebook} cell={cell} isShown={hasTools} />
+      {notebook.live.isDrawn(cell.id).value ? (
+        <>
+          <CellGutter notebook={notebook} cell={cell} drag={drag} />
+          <div class="nb-main">
+            <Content notebook={notebook} cell={cell} />
+          </div>
+          <Tools notebook={notebook} cell={cell} isShown={hasTools} />
+        </>
+      ) : (
+        <Outline cell={cell} />
+      )}
     </article>
+  );
+}
+
+/** What a cell is until it comes near the view: its text, so that the browser's search finds it. */
+function Outline({ cell }: { cell: CellModel }) {
+  return (
+    <div class="nb-main nb-outline ed">
+      <div class="ed-static">
+        <div class="ed-line">{cell.source.peek()}</div>
+      </div>
+    </div>
   );
 }
 
@@ -125,10 +142,9 @@ function CodeOutputs({ notebook, cell }: CellProps) {
   const hasOutputs = useComputed(() => notebook.log.cell(cell.id).value.outputs.length > 0);
   const input = useComputed(() => notebook.log.cell(cell.id).value.input);
   const isOutputHidden = useComputed(() => isHidden(cell.metadata.value, "outputs_hidden"));
-  const isDrawn = notebook.live.isDrawn(cell.id).value;
   return (
     <>
-      {hasOutputs.value && isDrawn && !isOutputHidden.value && (
+      {hasOutputs.value && !isOutputHidden.value && (
         <div class="nb-outputs">
           <Outputs cellId={cell.id} documentId={notebook.info.id} log={notebook.log} actions={{ replyInput: (inputId, value) => notebook.runs.replyInput(inputId, value) }} />
         </div>

@@ -61,7 +61,6 @@ function IdleCode({ notebook, cell, language }: CodeProps) {
     <StaticCode
       source={cell.source}
       language={language}
-      isColoured={notebook.live.isDrawn(cell.id).value}
       wraps={language === "markdown" || language === "plain"}
       placeholder={placeholderOf(notebook, cell)}
       onPress={onPress}

@@ -10,9 +10,10 @@ interface InputPromptProps {
 export function InputPrompt({ request, canReply, onReply }: InputPromptProps) {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
-    // Only when the person is not writing somewhere else.
+    // It is what the kernel waits for; but whoever is writing somewhere goes on writing there.
     const at = document.activeElement;
-    if (!at || at === document.body || at.closest(".nb-cell") === field.current?.closest(".nb-cell")) field.current?.focus({ preventScroll: false });
+    const isWriting = at?.closest(".cm-editor, input, textarea, select, [role=dialog]") != null;
+    if (!isWriting && at?.closest(".nb, body")) field.current?.focus();
   }, []);
   const label = request.prompt.trim() || "Input";
   return (

@@ -5,7 +5,7 @@ import { useEffect, useMemo } from "preact/hooks";
 
 import { requestJson } from "../api/client";
 import { messageOf } from "../api/errors";
-import type { OpenedDocument, Project } from "../api/types";
+import type { KernelState, OpenedDocument, Project } from "../api/types";
 import type { SavedState } from "../crdt/provider";
 import { me } from "../store/me";
 import type { TabStatus } from "../store/status";
@@ -96,7 +96,7 @@ function tellStatus(now: Opening, status: Signal<TabStatus>): void {
   const next: TabStatus = {
     kernel: {
       title: notebook.kernelTitle.value,
-      state: isOffline ? "reconnecting" : (kernel?.state ?? "none"),
+      state: isOffline ? "reconnecting" : ((kernel?.state ?? "none") as KernelState | "none"),
       ...(kernel?.reason ? { reason: kernel.reason } : {}),
     },
     people: notebook.presence.people.value,

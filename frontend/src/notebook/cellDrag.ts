@@ -36,7 +36,6 @@ export class CellDrag {
       if (!isDragging && Math.abs(move.clientY - startY) < START_PX) return;
       if (!isDragging) {
         isDragging = true;
-        handle.setPointerCapture(event.pointerId);
         this.moving.value = new Set(selection.selected.peek());
         this.#tick();
       }
@@ -61,6 +60,7 @@ export class CellDrag {
       key.stopPropagation();
       stop(false);
     };
+    handle.setPointerCapture(event.pointerId);
     handle.addEventListener("pointermove", onMove);
     handle.addEventListener("pointerup", onUp);
     handle.addEventListener("pointercancel", onCancel);

@@ -198,6 +198,7 @@ export class RunsClient {
           for (const run of this.#runs.values()) this.#send(run.message);
         }
         break;
+      case "snapshot_part":
       case "ops":
         this.options.log.receive(message as never);
         break;

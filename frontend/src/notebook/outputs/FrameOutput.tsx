@@ -75,7 +75,7 @@ export const FrameOutput = memo(function FrameOutput({ kind, text, name }: Frame
       const message = parseFromFrame(event.data);
       if (message?.type === "resize") resize(Math.min(message.height, MAX_HEIGHT_PX));
       else if (message?.type === "error") setProblem(message.message);
-      else if (message?.type === "open-link") openLink(message.url);
+      else if (message?.type === "open-link") openLink(element, message.url);
     };
     // A page without an origin can only be addressed by "*".
     element.contentWindow?.postMessage(CONNECT, "*", [channel.port2]);
@@ -123,10 +123,11 @@ export const FrameOutput = memo(function FrameOutput({ kind, text, name }: Frame
   );
 });
 
-/** Only a click of the person opens anything: the browser says whether there was one. */
-function openLink(url: string): void {
+/** Only a click into the frame opens anything: it has the focus then, and the browser knows of the click. */
+function openLink(frame: HTMLIFrameElement, url: string): void {
   const address = safeLink(url);
-  if (address !== null && navigator.userActivation.isActive) window.open(address, "_blank", "noopener,noreferrer");
+  const isClicked = navigator.userActivation.isActive && document.activeElement === frame;
+  if (address !== null && isClicked) window.open(address, "_blank", "noopener,noreferrer");
 }
 
 function limitResizes(apply: (height: number) => void): (height: number) => void {
