@@ -7,7 +7,7 @@ export default defineConfig({
   build: {
     outDir: "dist/app",
     emptyOutDir: true,
-    manifest: "manifest.json",
+    manifest: true, // .vite/manifest.json, a place that is not served
     target: "es2022",
     sourcemap: false,
     // Fonts and images stay files: the page's policy allows no data: fonts.

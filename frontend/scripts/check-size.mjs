@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 const LIMIT_BYTES = 350_000; // docs: interface, Stack
 
 const folder = resolve(process.argv[2] ?? join(import.meta.dirname, "../dist/app"));
-const manifest = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
+const manifest = JSON.parse(readFileSync(join(folder, ".vite/manifest.json"), "utf8"));
 
 /** Every file a chunk needs before it can run: itself, its static imports, and their styles. */
 function filesOf(key, seen = new Set()) {
