@@ -33,4 +33,6 @@ const root = document.getElementById("outputs");
 if (root) {
   window.showMarkdown = (markdown) => { render(<Page markdown={markdown} />, root); };
   window.showMarkdown("");
+  // A snapshot in the address is shown at once.
+  if (location.hash) log.receive(JSON.parse(decodeURIComponent(location.hash.slice(1))) as LogMessage);
 }
