@@ -1,5 +1,9 @@
 """Kernels: the hub's side of them."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from django.apps import AppConfig
 
 
@@ -9,5 +13,13 @@ class KernelsConfig(AppConfig):
 
     def ready(self) -> None:
         from kernels_app.access import register_guards
+        from notebooks_app.signals import project_deleted
 
         register_guards()
+        project_deleted.connect(_stop_project_kernels, dispatch_uid="kernels_app.stop_project_kernels")
+
+
+def _stop_project_kernels(sender: object, *, project: Any, **_: object) -> None:
+    from kernels_app.services.kernels import stop_project_kernels
+
+    stop_project_kernels(project)

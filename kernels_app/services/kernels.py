@@ -30,7 +30,7 @@ from kernels_app.selectors.kernels import UNFINISHED_STATES, last_kernelspec_nam
 from kernels_app.selectors.nodes import nodes_up
 from kernels_app.services.delivery import command_publication, deliver, write_or_leave
 from kernels_app.services.hub_log import batch_publications, now_ms, numbered, raise_generation
-from notebooks_app.models import Document
+from notebooks_app.models import Document, Project
 from notebooks_app.services.documents_content import read_live_notebook
 from notebooks_app.services.file_hints import send_kernels_hint
 from zasper_hub.accounts.models import User
@@ -95,6 +95,12 @@ def stop_kernel(kernel: Kernel, *, state: StopState = "stopped", reason: str = "
             return False
         transaction.on_commit(lambda: send_stop(kernel, state=state, reason=reason))
     return True
+
+
+def stop_project_kernels(project: Project) -> None:
+    """Ends all kernels of a project that is being deleted; in the caller's transaction."""
+    for kernel in Kernel.objects.filter(project=project, state__in=_STAYING_STATES):
+        stop_kernel(kernel, reason="Its project was deleted.")
 
 
 def send_stop(kernel: Kernel, *, state: StopState = "stopped", reason: str = "") -> None:
