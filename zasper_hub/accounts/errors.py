@@ -1,7 +1,7 @@
 """The errors a person, a client or a test meets: one tree, and one table that maps each code.
 
-A class of the tree names its `code`; the table says which HTTP status and which WebSocket close code that is. The
-frontend reads the same table (`manage.py error_codes` writes it as TypeScript).
+A class of the tree names its `code`; the table says which HTTP status and which WebSocket close code that is. A test
+compares the close codes with those of the frontend.
 """
 
 from __future__ import annotations
