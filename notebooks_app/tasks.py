@@ -14,13 +14,8 @@ log = structlog.get_logger(__name__)
 
 @shared_task
 def purge_trash() -> None:
-    """Deletes for good what was deleted 30 days ago, files and projects, and what broken uploads left."""
-    log.info(
-        "trash_purged",
-        project_count=files.purge_old_projects(),
-        count=files.purge_old_trash(),
-        upload_count=files.remove_stale_uploads(),
-    )
+    """Deletes for good what was deleted 30 days ago, and what broken uploads left."""
+    log.info("trash_purged", count=files.purge_old_trash(), upload_count=files.remove_stale_uploads())
 
 
 @shared_task

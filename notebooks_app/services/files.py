@@ -23,7 +23,6 @@ from notebooks_app.storage.project_files import (
     STAGING_FOLDERS,
     content_store,
     data_files,
-    project_folder,
     trash_folder,
     trash_place,
 )
@@ -157,22 +156,6 @@ def purge_old_trash() -> int:
             purged += 1
         except (HubError, OSError) as error:
             log.warning("trash_not_purged", trash_id=str(trashed.pk), kind=type(error).__name__)
-    return purged
-
-
-def purge_old_projects() -> int:
-    """Deletes for good the projects that were deleted TRASH_KEPT ago, with all they held; how many."""
-    purged = 0
-    for project in Project.objects.filter(deleted_at__lt=timezone.now() - TRASH_KEPT):
-        try:
-            for trashed in TrashedFile.objects.filter(project=project):
-                _purge(trashed)
-            with suppress(FileNotFoundError):
-                data_files().rm(project_folder(project.pk))
-            project.delete()
-            purged += 1
-        except (HubError, OSError) as error:
-            log.warning("project_not_purged", project_id=str(project.pk), kind=type(error).__name__)
     return purged
 
 

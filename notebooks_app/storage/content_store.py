@@ -8,45 +8,39 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, cast
 
 import msgspec
 from fsspec import AbstractFileSystem
 
 from notebooks_app.errors import DiskFull, Exists, HubError, Invalid, NotFound, Stale, TooLarge
+from notebooks_app.storage.entries import (
+    Entry,
+    EntryType,
+    Written,
+    identity_and_info,
+    labelled,
+    modified_at_of,
+    name_of,
+    numbered,
+)
 from notebooks_app.storage.failures import told_to_people
 from notebooks_app.storage.hashes import HashMemory
-from notebooks_app.storage.local import LocalFiles, identity_of
+from notebooks_app.storage.local import LocalFiles
 from notebooks_app.storage.locks import PathLocks
 from notebooks_app.storage.paths import Parts, check_new_name, resolve_parts, split_path
 
-EntryType = Literal["file", "folder", "notebook"]
+__all__ = ["MAX_FILE_BYTES", "ContentStore", "Entry", "EntryType", "Written"]
+
 MAX_FILE_BYTES = 10 * 1024**3
 # A listing hashes what is quickly hashed; for the rest `etag` comes with the file itself.
 LISTING_HASH_BYTES = 8 * 1024 * 1024
 LISTING_HASH_TOTAL_BYTES = 64 * 1024 * 1024  # about 0.1 s, once
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """A file or folder. `sha256` is None for folders, and in listings for large files not hashed yet."""
-
-    path: str
-    name: str
-    type: EntryType
-    size_bytes: int
-    modified_at: datetime | None
-    sha256: str | None
-
-
-class Written(msgspec.Struct, frozen=True):
-    entry: Entry
-    is_new: bool
 
 
 class ContentStore:
@@ -99,7 +93,7 @@ class ContentStore:
             budget = LISTING_HASH_TOTAL_BYTES
             entries: list[Entry] = []
             for info in self._files.ls(self._place(parts), detail=True):
-                entry = self._listed((*shown, _name(info)), info, budget)
+                entry = self._listed((*shown, name_of(info)), info, budget)
                 if entry is not None:
                     budget -= entry.size_bytes if entry.sha256 is not None else 0
                     entries.append(entry)
@@ -114,9 +108,9 @@ class ContentStore:
             return None
         return hash(
             frozenset(
-                (_name(info), info["type"], info.get("identity", (info["size"], info.get("created"))))
+                (name_of(info), info["type"], info.get("identity", (info["size"], info.get("created"))))
                 for info in found
-                if self._allows_hidden or not _name(info).startswith(".")
+                if self._allows_hidden or not name_of(info).startswith(".")
             )
         )
 
@@ -258,7 +252,7 @@ class ContentStore:
         parts = split_path(path, allows_hidden=True)
         with told_to_people():
             for number in range(1000):
-                name = _numbered(parts[-1], number, "restored") if number else parts[-1]
+                name = numbered(parts[-1], number, "restored") if number else parts[-1]
                 shown = "/".join((*parts[:-1], name))
                 target = self._resolved(shown, follows_last=False, allows_hidden=True)
                 with self._locks.hold(self._place(target)), suppress(FileExistsError):
@@ -314,13 +308,13 @@ class ContentStore:
             name=name,
             type="folder" if is_folder else "notebook" if name.endswith(".ipynb") else "file",
             size_bytes=0 if is_folder else int(info["size"] or 0),
-            modified_at=_modified_at(info),
+            modified_at=modified_at_of(info),
             sha256=sha256,
         )
 
     def _file_entry(self, path: str, stream: BinaryIO) -> Entry:
         shown = split_path(path, allows_hidden=True)
-        identity, info = _identity_and_info(stream)
+        identity, info = identity_and_info(stream)
         if info is None:
             info = self._info(self._resolved(path))
         return self._entry(shown, info, self._hashes.hash_of(stream, identity))
@@ -341,7 +335,7 @@ class ContentStore:
                 sha256 = self._hashes.known(info.get("identity"))
                 if sha256 is None and info["size"] <= min(LISTING_HASH_BYTES, budget):
                     with self._opened(self._resolved("/".join(shown))) as stream:
-                        sha256 = self._hashes.hash_of(stream, _identity_and_info(stream)[0])
+                        sha256 = self._hashes.hash_of(stream, identity_and_info(stream)[0])
             return self._entry(shown, info, sha256)
         except (NotFound, FileNotFoundError, NotADirectoryError):
             return None  # gone meanwhile, or a link that leads out
@@ -352,7 +346,7 @@ class ContentStore:
         """Hash of what is there now; None when nothing is. Raises IsADirectoryError."""
         try:
             with self._opened(parts) as stream:
-                return self._hashes.hash_of(stream, _identity_and_info(stream)[0])
+                return self._hashes.hash_of(stream, identity_and_info(stream)[0])
         except FileNotFoundError:
             if self._info_or_none(parts) is not None:
                 raise
@@ -398,7 +392,7 @@ class ContentStore:
         now = datetime.now(UTC).strftime("%Y-%m-%d %H.%M.%S")
         for number in range(1000):
             label = f"not saved {now}" if number == 0 else f"not saved {now}, {number + 1}"
-            kept = (*parts[:-1], _labelled(parts[-1], label))
+            kept = (*parts[:-1], labelled(parts[-1], label))
             with suppress(FileExistsError):
                 self._make_parent(kept)
                 self._rename(staged, self._place(kept), is_exclusive=True)
@@ -439,36 +433,3 @@ class ContentStore:
             raise Invalid("The project's folder itself cannot be moved or copied.", field="from")
         if new[: len(old)] == old and len(new) > len(old):
             raise Invalid("A folder cannot go into itself.", field="to")
-
-
-def _name(info: dict[str, Any]) -> str:
-    return str(info["name"]).rpartition("/")[2]
-
-
-def _modified_at(info: dict[str, Any]) -> datetime | None:
-    value = info.get("mtime", info.get("created"))
-    if isinstance(value, datetime):
-        return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-    return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else None
-
-
-def _identity_and_info(stream: BinaryIO) -> tuple[tuple[int, ...] | None, dict[str, Any] | None]:
-    """Of the open file itself: its name may lead to another one by now."""
-    try:
-        found = os.fstat(stream.fileno())
-    except (OSError, AttributeError):
-        return None, None
-    return identity_of(found), {"type": "file", "size": found.st_size, "mtime": found.st_mtime}
-
-
-def _labelled(name: str, label: str) -> str:
-    """`a.ipynb` → `a (label).ipynb`, of at most 255 bytes."""
-    pure = PurePosixPath(name)
-    suffix = pure.suffix if len(pure.suffix) <= 20 else ""
-    stem = name.removesuffix(suffix) if suffix else name
-    room = 255 - len(f" ({label}){suffix}".encode())
-    return f"{stem.encode()[:room].decode(errors='ignore')} ({label}){suffix}"
-
-
-def _numbered(name: str, number: int, label: str) -> str:
-    return _labelled(name, label if number == 1 else f"{label} {number}")

@@ -139,23 +139,6 @@ def test_what_a_broken_upload_left_is_removed_a_day_later(project: Project) -> N
     (staging / "running").unlink()
 
 
-def test_a_project_deleted_thirty_days_ago_is_gone_with_all_it_held(project: Project, cast: Cast) -> None:
-    content_store(project).write("a", [b"x"])
-    content_store(project).write("b", [b"x"])
-    trashed = services.delete_file(project, "a", user=cast.bob)
-    folder = Path(settings.DATA_DIR) / "projects" / str(project.pk)
-    project.deleted_at = timezone.now() - timedelta(days=29)
-    project.save()
-    tasks.purge_trash()
-    assert folder.exists()
-    project.deleted_at = timezone.now() - timedelta(days=31)
-    project.save()
-    tasks.purge_trash()
-    assert not folder.exists()
-    assert not (Path(settings.DATA_DIR) / "trash" / str(trashed.pk)).exists()
-    assert not Project.objects.filter(pk=project.pk).exists()
-
-
 @pytest.fixture
 def notebook(project: Project, cast: Cast) -> Document:
     data = write_notebook(Notebook(cells=(Cell(cell_type="code", source="1", id="c1"),)))

@@ -1,0 +1,105 @@
+"""Bounds what a request may send before Django has seen it.
+
+Django's ASGI handler keeps the whole body in a temporary file before any view runs. So what is too large is refused
+here: by its announced length before the first byte, else as soon as it passes the limit. A full disk is told as such.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.conf import settings
+
+from notebooks_app.errors import DiskFull, HubError, TooLarge
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+# Django's and Channels' applications have types of their own for the three.
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+# Every body that is not a file: JSON, forms. A notebook sent as JSON to the Jupyter API is the largest of them.
+PLAIN_LIMIT_BYTES = 4 * 1024 * 1024
+JUPYTER_LIMIT_BYTES = 128 * 1024 * 1024
+_UPLOAD = re.compile(r"/api/hub/v1/projects/[^/]+/files/")
+
+
+class _BodyTooLarge(Exception):
+    pass
+
+
+class BodyLimit:
+    """An ASGI application that passes requests of bounded size on to `application`."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.application(scope, receive, send)
+            return
+        limit = _limit_of(scope)
+        if (_announced_bytes(scope) or 0) > limit:
+            await _answer(send, _too_large(limit))
+            return
+        received_bytes = 0
+        has_begun = False
+
+        async def bounded_receive() -> Message:
+            nonlocal received_bytes
+            message = await receive()
+            received_bytes += len(message.get("body", b""))
+            if received_bytes > limit:
+                raise _BodyTooLarge
+            return message
+
+        async def noted_send(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self.application(scope, bounded_receive, noted_send)
+        except _BodyTooLarge:
+            if has_begun:
+                raise
+            await _answer(send, _too_large(limit))
+        except OSError as error:
+            if has_begun or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            await _answer(send, DiskFull())
+
+
+def _limit_of(scope: Message) -> int:
+    path = str(scope["path"])
+    if _UPLOAD.match(path):
+        return settings.MAX_FILE_BYTES
+    return JUPYTER_LIMIT_BYTES if path.startswith("/jupyter/") else PLAIN_LIMIT_BYTES
+
+
+def _announced_bytes(scope: Message) -> int | None:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value[:20])
+    return None
+
+
+def _too_large(limit_bytes: int) -> TooLarge:
+    return TooLarge(
+        f"That is larger than the {limit_bytes / 1e6:,.0f} MB this address accepts.", max_bytes=limit_bytes
+    )
+
+
+async def _answer(send: Send, error: HubError) -> None:
+    body = json.dumps({"error": error.as_json()}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),  # the rest of the body is not read
+    ]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

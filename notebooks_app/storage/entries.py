@@ -1,0 +1,63 @@
+"""What a content store tells of a file or folder, and the names it gives."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO, Literal
+
+import msgspec
+
+from notebooks_app.storage.local import identity_of
+
+EntryType = Literal["file", "folder", "notebook"]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A file or folder. `sha256` is None for folders, and in listings for large files not hashed yet."""
+
+    path: str
+    name: str
+    type: EntryType
+    size_bytes: int
+    modified_at: datetime | None
+    sha256: str | None
+
+
+class Written(msgspec.Struct, frozen=True):
+    entry: Entry
+    is_new: bool
+
+
+def name_of(info: dict[str, Any]) -> str:
+    return str(info["name"]).rpartition("/")[2]
+
+
+def modified_at_of(info: dict[str, Any]) -> datetime | None:
+    value = info.get("mtime", info.get("created"))
+    if isinstance(value, datetime):
+        return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else None
+
+
+def identity_and_info(stream: BinaryIO) -> tuple[tuple[int, ...] | None, dict[str, Any] | None]:
+    """Of the open file itself: its name may lead to another one by now."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, AttributeError):
+        return None, None
+    return identity_of(found), {"type": "file", "size": found.st_size, "mtime": found.st_mtime}
+
+
+def labelled(name: str, label: str) -> str:
+    """`a.ipynb` → `a (label).ipynb`, of at most 255 bytes."""
+    pure = PurePosixPath(name)
+    suffix = pure.suffix if len(pure.suffix) <= 20 else ""
+    stem = name.removesuffix(suffix) if suffix else name
+    room = 255 - len(f" ({label}){suffix}".encode())
+    return f"{stem.encode()[:room].decode(errors='ignore')} ({label}){suffix}"
+
+
+def numbered(name: str, number: int, label: str) -> str:
+    return labelled(name, label if number == 1 else f"{label} {number}")
