@@ -72,7 +72,7 @@ async def transport(wire: Wire) -> AsyncIterator[Transport]:
 async def eventually(condition: Callable[[], bool]) -> None:
     """Lets the event loop run until the condition holds."""
     async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110  any condition, not one event
+        while not condition():
             await asyncio.sleep(0.005)
 
 
@@ -329,6 +329,7 @@ async def test_a_listener_is_told_of_an_interruption_and_then_hears_again(
 async def test_a_lease_has_one_holder_and_rising_numbers(transport: Transport) -> None:
     first = await transport.acquire_lease("lease", holder="one", ttl_s=30)
     assert first is not None
+    assert await transport.read_lease("lease") == first
     assert await transport.acquire_lease("lease", holder="two", ttl_s=30) is None
     assert await transport.renew_lease("lease", holder="one", fence=first, ttl_s=30)
     assert not await transport.renew_lease("lease", holder="two", fence=first, ttl_s=30)
@@ -336,6 +337,7 @@ async def test_a_lease_has_one_holder_and_rising_numbers(transport: Transport) -
     await transport.release_lease("lease", holder="two", fence=first)
     assert await transport.acquire_lease("lease", holder="two", ttl_s=30) is None
     await transport.release_lease("lease", holder="one", fence=first)
+    assert await transport.read_lease("lease") is None
     second = await transport.acquire_lease("lease", holder="two", ttl_s=30)
     assert second is not None
     assert second > first
@@ -445,7 +447,9 @@ async def test_synchronous_code_shares_the_wire(transport: Transport, wire: Wire
         blocking.delete_value("key")
         results.append(blocking.get_value("key"))
         results.append(blocking.get_fields("fields"))
-        results.append(blocking.acquire_lease("lease", holder="reaper", ttl_s=30) is not None)
+        results.append(
+            blocking.acquire_lease("lease", holder="reaper", ttl_s=30) == blocking.read_lease("lease")
+        )
         blocking.trim_log("log", up_to=StreamId("3-0"))
         results.append(blocking.read_log("log"))
 

@@ -14,7 +14,9 @@ import pytest
 
 from kernels_app.bus.envelopes import (
     AnswerInput,
+    CellSource,
     ClearOutputs,
+    Execute,
     InterruptKernel,
     KernelEvent,
     Limits,
@@ -39,6 +41,7 @@ from kernels_app.bus.operations import (
     StreamChunk,
 )
 from kernels_app.bus.transport import Publication
+from kernels_app.node import output_log
 from tests.kernels_app.node.running_node import NODE_ID, Notebook, RunningNode, running_node
 
 pytestmark = pytest.mark.integration
@@ -523,6 +526,30 @@ async def test_an_outage_of_the_wire_loses_no_output_and_no_event(node: RunningN
     assert await notebook.text(run_id) == "".join(f"line {number}\n" for number in range(40))
 
 
+async def test_a_kernel_that_prints_into_an_outage_is_paused_and_loses_nothing(
+    node: RunningNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_log, "PAUSE_BYTES", 200_000)
+    monkeypatch.setattr(output_log, "RESUME_BYTES", 20_000)
+    notebook = node.notebook()
+    await notebook.start()
+    [first] = await notebook.run("import os; print(os.getpid())")
+    await notebook.finished(first)
+    stat_file = Path(f"/proc/{(await notebook.text(first)).strip()}/stat")
+    [run_id] = await notebook.run("for i in range(10000): print('line', i, 'x' * 80, flush=True)")
+    await started(notebook, run_id)
+    memory_store("node").set_down(True)
+    async with asyncio.timeout(20):
+        while stat_file.read_text().rpartition(")")[2].split()[0] != "T":
+            await asyncio.sleep(0.01)
+    memory_store("node").set_down(False)
+    assert (await notebook.finished(run_id)).status == "ok"
+    operations = await notebook.operations()
+    chunks = [item.blob for item in operations if isinstance(item, StreamChunk) and item.blob is not None]
+    whole = b"".join([await node.wire.get_value(f"blob:{blob.sha256}") or b"" for blob in chunks])
+    assert whole.decode() == "".join(f"line {number} {'x' * 80}\n" for number in range(10000))
+
+
 async def test_nothing_is_left_after_the_node(tmp_path: Path) -> None:
     forget_memory_store("node")
     descriptors = open_descriptors()
@@ -553,11 +580,17 @@ async def test_a_repeated_start_and_a_repeated_run_change_nothing(node: RunningN
     notebook = node.notebook()
     await notebook.start()
     await notebook.start()
-    [run_id] = await notebook.run("1")
+    run_id = RunId("repeated")
+    command = Execute(
+        fence=node.fence,
+        kernel_id=notebook.kernel_id,
+        request_id="r1",
+        cells=[CellSource(CellId("c1"), run_id, "1")],
+    )
+    await notebook.send(command)
+    await notebook.send(command)
     await notebook.finished(run_id)
-    entries = await node.wire.read_log(command_stream(NODE_ID))
-    for entry in entries[-1:]:
-        await node.wire.write([Publication(entry.payload, log=command_stream(NODE_ID))])
+    await notebook.send(command)
     [last] = await notebook.run("2")
     assert (await notebook.finished(last)).execution_count == 2
     operations = await notebook.operations()
