@@ -134,7 +134,12 @@ CHANNEL_LAYERS = {
     # Hints only ("a file changed"): a lost one costs a refetch. Kernel traffic is on the bus.
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [_redis_database(REDIS_URL, 2)], "capacity": 200, "expiry": 20},
+        "CONFIG": {
+            # The layer waits on a blocking read: redis-py's own time-out would end it every few seconds.
+            "hosts": [{"address": _redis_database(REDIS_URL, 2), "socket_timeout": None}],
+            "capacity": 200,
+            "expiry": 20,
+        },
     }
 }
 
