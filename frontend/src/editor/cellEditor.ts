@@ -61,7 +61,7 @@ export function closePopups(view: EditorView): void {
 }
 
 const languageExtension = (language: LanguageName): Extension => {
-  const support = languageSupport(language);
+  const support = languageSupport(language).peek();
   return [
     support ?? [],
     indentUnit.of(language === "javascript" || language === "typescript" || language === "json" ? "  " : "    "),

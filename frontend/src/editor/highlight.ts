@@ -36,9 +36,9 @@ export interface Token {
 
 const MOST_HIGHLIGHTED = 100_000; // characters; longer cells stay plain until they are edited
 
-/** The code as lines of coloured pieces. */
+/** The code as lines of coloured pieces; plain ones until the language has arrived (a signal is read). */
 export function highlightLines(code: string, language: LanguageName): Token[][] {
-  const support = code.length > MOST_HIGHLIGHTED ? null : languageSupport(language);
+  const support = code.length > MOST_HIGHLIGHTED ? null : languageSupport(language).value;
   if (!support) return code.split("\n").map((text) => [{ text, class: "" }]);
   const lines: Token[][] = [[]];
   highlightCode(

@@ -1,50 +1,36 @@
-/** Languages of cells: the one the notebook's kernel speaks, Markdown, plain. */
+/** Languages of cells: the one the notebook's kernel speaks, Markdown, plain. Python is at hand, the others are fetched. */
 
-import { javascript } from "@codemirror/lang-javascript";
-import { json } from "@codemirror/lang-json";
-import { markdown } from "@codemirror/lang-markdown";
 import { python } from "@codemirror/lang-python";
-import { type LanguageSupport, StreamLanguage } from "@codemirror/language";
-import { julia } from "@codemirror/legacy-modes/mode/julia";
-import { r } from "@codemirror/legacy-modes/mode/r";
-import { shell } from "@codemirror/legacy-modes/mode/shell";
-import { LanguageSupport as Support } from "@codemirror/language";
+import { LanguageSupport, StreamLanguage } from "@codemirror/language";
+import { type ReadonlySignal, type Signal, signal } from "@preact/signals";
 
 export type LanguageName = "python" | "markdown" | "javascript" | "typescript" | "json" | "r" | "julia" | "shell" | "plain";
 
-const made = new Map<LanguageName, LanguageSupport | null>();
+const LOADERS: Record<Exclude<LanguageName, "python" | "plain">, () => Promise<LanguageSupport>> = {
+  markdown: () => import("@codemirror/lang-markdown").then(({ markdown }) => markdown({ completeHTMLTags: false })),
+  javascript: () => import("@codemirror/lang-javascript").then(({ javascript }) => javascript()),
+  typescript: () => import("@codemirror/lang-javascript").then(({ javascript }) => javascript({ typescript: true })),
+  json: () => import("@codemirror/lang-json").then(({ json }) => json()),
+  r: () => import("@codemirror/legacy-modes/mode/r").then(({ r }) => new LanguageSupport(StreamLanguage.define(r))),
+  julia: () => import("@codemirror/legacy-modes/mode/julia").then(({ julia }) => new LanguageSupport(StreamLanguage.define(julia))),
+  shell: () => import("@codemirror/legacy-modes/mode/shell").then(({ shell }) => new LanguageSupport(StreamLanguage.define(shell))),
+};
 
-/** Support for the language, made once; null for plain text. */
-export function languageSupport(name: LanguageName): LanguageSupport | null {
-  let support = made.get(name);
-  if (support === undefined) {
-    support = make(name);
-    made.set(name, support);
+const supports = new Map<LanguageName, Signal<LanguageSupport | null>>();
+
+/** Support for the language; null for plain text, and until it has arrived. */
+export function languageSupport(name: LanguageName): ReadonlySignal<LanguageSupport | null> {
+  let support = supports.get(name);
+  if (support) return support;
+  const made = signal<LanguageSupport | null>(name === "python" ? python() : null);
+  supports.set(name, (support = made));
+  if (name !== "python" && name !== "plain") {
+    LOADERS[name]().then(
+      (loaded) => (made.value = loaded),
+      () => supports.delete(name), // the hub is away: the code stays plain, and the next use tries again
+    );
   }
   return support;
-}
-
-function make(name: LanguageName): LanguageSupport | null {
-  switch (name) {
-    case "python":
-      return python();
-    case "markdown":
-      return markdown({ completeHTMLTags: false });
-    case "javascript":
-      return javascript();
-    case "typescript":
-      return javascript({ typescript: true });
-    case "json":
-      return json();
-    case "r":
-      return new Support(StreamLanguage.define(r));
-    case "julia":
-      return new Support(StreamLanguage.define(julia));
-    case "shell":
-      return new Support(StreamLanguage.define(shell));
-    case "plain":
-      return null;
-  }
 }
 
 /** The editor's name for a kernel's language, as `language_info.name` or a kernelspec tells it. */

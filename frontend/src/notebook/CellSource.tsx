@@ -5,7 +5,7 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
 import type { CellModel } from "../crdt/notebookModel";
 import { type CellEditor, createCellEditor } from "../editor/cellEditor";
-import { type LanguageName, languageOfCell } from "../editor/languages";
+import { type LanguageName, languageOfCell, languageSupport } from "../editor/languages";
 import { StaticCode } from "../editor/StaticCode";
 import type { CellProps } from "./Cell";
 import type { OpenNotebook } from "./openNotebook";
@@ -97,7 +97,8 @@ function LiveCode({ notebook, cell, language }: CodeProps) {
       if (notebook.editors.get(cell.id) === made) notebook.editors.delete(cell.id);
     };
   }, [notebook, cell, text]);
-  useEffect(() => editor.current?.setLanguage(language), [language]);
+  const support = languageSupport(language).value;
+  useEffect(() => editor.current?.setLanguage(language), [language, support]);
   useEffect(() => editor.current?.setReadOnly(isReadOnly), [isReadOnly]);
   useEffect(() => editor.current?.setLineNumbers(hasLineNumbers), [hasLineNumbers]);
   return <div ref={parent} />;

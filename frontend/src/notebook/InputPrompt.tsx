@@ -12,8 +12,7 @@ export function InputPrompt({ request, canReply, onReply }: InputPromptProps) {
   useEffect(() => {
     // It is what the kernel waits for; but whoever is writing somewhere goes on writing there.
     const at = document.activeElement;
-    const isWriting = at?.closest(".cm-editor, input, textarea, select, [role=dialog]") != null;
-    if (!isWriting && at?.closest(".nb, body")) field.current?.focus();
+    if (at && !at.closest(".cm-editor, input, textarea, select, [role=dialog]")) field.current?.focus();
   }, []);
   const label = request.prompt.trim() || "Input";
   return (

@@ -5,6 +5,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 
 import type { Project } from "../api/types";
 import { registerCommands } from "../store/commands";
+import type { CellStateName } from "../store/outputLog";
 import { Icon } from "../ui/Icon";
 import { Loading } from "../ui/Progress";
 import { Banners } from "./Banners";
@@ -43,6 +44,7 @@ export function NotebookPage({ notebook, project, isActive }: NotebookPageProps)
 
   useFocusFollowsSelection(notebook, root, scroller, isActive);
   useFollowRunning(notebook, scroller);
+  useAnnouncements(notebook);
   useClipboard(notebook, place);
   useLeaveWarning(notebook);
 
@@ -184,6 +186,30 @@ function useFollowRunning(notebook: OpenNotebook, scroller: { current: HTMLEleme
   useSignalEffect(() => {
     const id = running.value;
     if (id !== null) requestAnimationFrame(() => reveal(scroller.current, id));
+  });
+}
+
+const RESULTS: Partial<Record<CellStateName, string>> = {
+  ok: "finished",
+  error: "failed",
+  interrupted: "was interrupted",
+  died: "ended with its kernel",
+  aborted: "was not run",
+};
+
+/** Tells screen readers how runs end. */
+function useAnnouncements(notebook: OpenNotebook): void {
+  const known = useMemo(() => new Map<string, CellStateName>(), [notebook]);
+  useSignalEffect(() => {
+    notebook.model.order.value.forEach((id, at) => {
+      const { state, outputs } = notebook.log.cell(id).value;
+      const before = known.get(id);
+      known.set(id, state);
+      const result = RESULTS[state];
+      if (result === undefined || (before !== "running" && before !== "queued") || before === (state as string)) return;
+      const error = outputs.find((output) => output.output_type === "error");
+      notebook.announcement.value = `Cell ${String(at + 1)} ${result}${error ? `: ${error.ename}` : ""}.`;
+    });
   });
 }
 

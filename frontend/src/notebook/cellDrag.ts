@@ -29,6 +29,7 @@ export class CellDrag {
     const startY = event.clientY;
     const { selection } = this.notebook;
     if (!selection.selected.peek().includes(cellId)) selection.select(cellId);
+    selection.setMode("command");
     let isDragging = false;
 
     const onMove = (move: PointerEvent): void => {
