@@ -85,7 +85,9 @@ async def test_run_all_without_a_browser_ends_in_rows_and_file(hub: tuple[Cast, 
         make_document, cast, "for i in range(3): print(i)", "1 / 0", "'never'", path="notebook.ipynb"
     )
     await in_thread(run_saved_cells, user=cast.alice, document=document, cell_ids=None)
-    assert await until(lambda: (found := states()) and all(s in ("ok", "error", "aborted") for s in found) and found)
+    assert await until(
+        lambda: (found := states()) and all(s in ("ok", "error", "aborted") for s in found) and found
+    )
     assert await in_thread(states) == ["ok", "error", "aborted"]
     assert await in_thread(outputs, document, "c1") == [
         {"output_type": "stream", "name": "stdout", "text": "0\n1\n2\n"}

@@ -32,7 +32,9 @@ def make_document(
     notebook = {
         "nbformat": 4,
         "nbformat_minor": 5,
-        "metadata": metadata if metadata is not None else {"kernelspec": {"name": "python3", "display_name": "P"}},
+        "metadata": metadata
+        if metadata is not None
+        else {"kernelspec": {"name": "python3", "display_name": "P"}},
         "cells": cells,
     }
     store = content_store(cast.project)

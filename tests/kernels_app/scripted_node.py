@@ -114,7 +114,12 @@ class ScriptedNode:
     def tell_kernel(self, kernel_id: KernelId, state: KernelStateName, reason: str = "") -> None:
         self.tell(
             KernelEvent(
-                node_id=self.node_id, fence=self.fence, at=now_ms(), kernel_id=kernel_id, state=state, reason=reason
+                node_id=self.node_id,
+                fence=self.fence,
+                at=now_ms(),
+                kernel_id=kernel_id,
+                state=state,
+                reason=reason,
             )
         )
 
@@ -153,7 +158,9 @@ class ScriptedNode:
         if entry_id is not None:
             self.store.write([Publication(payload, topic=run_topic(document_id))])
             if note:
-                self.store.write([Publication(encode(RunNote(document_id=document_id, seq=last)), log=RUNS_STREAM)])
+                self.store.write(
+                    [Publication(encode(RunNote(document_id=document_id, seq=last)), log=RUNS_STREAM)]
+                )
         return entry_id is not None
 
     def kernel(self, start: StartKernel, state: KernelStateName, reason: str = "") -> None:

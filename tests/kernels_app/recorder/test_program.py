@@ -180,13 +180,17 @@ async def test_killed_and_cut_off_at_any_moment_each_line_is_there_once(scene: S
 
 async def test_notes_that_were_lost_are_made_up_for_at_the_start(scene: Scene) -> None:
     scene.begin()
-    scene.node.write(scene.key, stream(C1, scene.run_id, 0, "x"), finished(C1, scene.run_id, "ok"), note=False)
+    scene.node.write(
+        scene.key, stream(C1, scene.run_id, 0, "x"), finished(C1, scene.run_id, "ok"), note=False
+    )
     scene.store.delete_log(RUNS_STREAM)
     async with recording():
         await until(scene.is_finished)
 
 
-async def test_the_database_away_for_a_while_loses_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_database_away_for_a_while_loses_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = output_logs.apply_operations
     failures = iter([True, True, True])
 

@@ -87,7 +87,9 @@ def test_a_batch_that_overlaps_brings_only_what_is_new(document: Document) -> No
     assert text_of(document) == "ab"
 
 
-def test_a_failure_in_the_middle_leaves_nothing_behind(document: Document, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_in_the_middle_leaves_nothing_behind(
+    document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("the power went")
 
@@ -140,7 +142,10 @@ def test_runs_follow_the_log_and_end_once(cast: Cast, document: Document, hub_wi
     )
     first, second = (RunId(str(run_id)) for run_id in accepted.run_ids)
     apply_all(document, numbered(queued(C1, first), queued(C2, second)))
-    assert [(run.is_taken, run.source) for run in Run.objects.order_by("position")] == [(True, ""), (True, "")]
+    assert [(run.is_taken, run.source) for run in Run.objects.order_by("position")] == [
+        (True, ""),
+        (True, ""),
+    ]
     apply_all(document, numbered(started(C1, first), finished(C1, first, "ok", count=7), start=3))
     run = Run.objects.get(pk=accepted.run_ids[0])
     assert (run.state, run.execution_count) == ("ok", 7)
@@ -203,7 +208,10 @@ def kernel(cast: Cast, document: Document) -> Kernel:
 
 
 def test_a_kernels_row_follows_the_log(document: Document, kernel: Kernel) -> None:
-    apply_all(document, numbered(kernel_is(kernel, "starting"), kernel_is(kernel, "idle"), kernel_is(kernel, "busy")))
+    apply_all(
+        document,
+        numbered(kernel_is(kernel, "starting"), kernel_is(kernel, "idle"), kernel_is(kernel, "busy")),
+    )
     kernel.refresh_from_db()
     assert kernel.state == "busy"
     assert kernel.ready_at is not None
@@ -230,7 +238,9 @@ def test_a_stop_is_not_taken_back_by_what_was_written_before_it(document: Docume
     assert kernel.state == "stopped"
 
 
-def test_a_log_cannot_speak_for_the_kernel_of_another_document(cast: Cast, document: Document, kernel: Kernel) -> None:
+def test_a_log_cannot_speak_for_the_kernel_of_another_document(
+    cast: Cast, document: Document, kernel: Kernel
+) -> None:
     other = make_document(cast, "1", path="other.ipynb")
     apply_all(other, numbered(kernel_is(kernel, "died")))
     kernel.refresh_from_db()

@@ -76,7 +76,9 @@ class World:
                 operations.append(Started(seq=seq, at=1, cell_id=cell, run_id=RUN))
             else:
                 text = f"{self.count}\n"
-                operations.append(Stream(seq=seq, at=1, cell_id=cell, run_id=RUN, index=0, name="stdout", text=text))
+                operations.append(
+                    Stream(seq=seq, at=1, cell_id=cell, run_id=RUN, index=0, name="stdout", text=text)
+                )
             apply(self.truth, operations[-1])
         payload = encode_batch(operations)
         self.seq = operations[-1].seq
@@ -195,7 +197,9 @@ class Browser:
             case "snapshot":
                 self.snapshot_count += 1
                 self.seq = message["seq"]
-                self.cells = {cell_id: {**new_cell_state(), **state} for cell_id, state in message["cells"].items()}
+                self.cells = {
+                    cell_id: {**new_cell_state(), **state} for cell_id, state in message["cells"].items()
+                }
                 self._parts_to_come = message["parts"]
             case "snapshot_part":
                 self._parts_to_come -= 1
@@ -330,7 +334,9 @@ async def test_a_gap_on_the_topic_is_filled_from_the_log(world: World, browser: 
     await browser.caught_up()
 
 
-async def test_the_last_word_of_one_writer_is_not_lost_when_the_next_begins(world: World, browser: Browser) -> None:
+async def test_the_last_word_of_one_writer_is_not_lost_when_the_next_begins(
+    world: World, browser: Browser
+) -> None:
     await browser.hears()
     world.write_unheard()
     world.next_writer()
@@ -378,7 +384,9 @@ async def test_comm_frames_that_nobody_takes_end_the_socket(
 
 
 @pytest.mark.parametrize("seed", range(40))
-async def test_in_any_order_of_events_everybody_gets_everything_once(world: World, relay: Relay, seed: int) -> None:
+async def test_in_any_order_of_events_everybody_gets_everything_once(
+    world: World, relay: Relay, seed: int
+) -> None:
     print(f"seed {seed}")
     chance = random.Random(seed)
     browsers = [Browser(world, relay, random.Random(seed * 10 + number)) for number in range(3)]

@@ -72,7 +72,9 @@ def test_an_unknown_kernelspec_is_refused(cast: Cast, document: Document, hub_wi
     assert not Kernel.objects.exists()
 
 
-def test_while_the_wire_is_down_the_person_is_told(cast: Cast, document: Document, hub_wire: MemoryStore) -> None:
+def test_while_the_wire_is_down_the_person_is_told(
+    cast: Cast, document: Document, hub_wire: MemoryStore
+) -> None:
     ScriptedNode(hub_wire)
     hub_wire.set_down(True)
     with pytest.raises(Unavailable):
@@ -98,7 +100,9 @@ def test_a_person_has_so_many_kernels_and_no_more(
     start_kernel(user=cast.alice, document=document)  # the one there is may be used
 
 
-def test_a_kernel_that_is_being_stopped_takes_no_more(cast: Cast, document: Document, hub_wire: MemoryStore) -> None:
+def test_a_kernel_that_is_being_stopped_takes_no_more(
+    cast: Cast, document: Document, hub_wire: MemoryStore
+) -> None:
     node = ScriptedNode(hub_wire)
     kernel = start_kernel(user=cast.alice, document=document)
     node.bring_up()
@@ -128,10 +132,14 @@ def test_a_start_is_a_pending_row_and_a_command_with_its_generation(
     [pending] = log_of(hub_wire, document)
     assert isinstance(pending, KernelChanged)
     assert pending.state == "pending"
-    assert split_seq(pending.seq) == (start.log_generation - 1, 1), "the node's own generation begins untouched"
+    assert split_seq(pending.seq) == (start.log_generation - 1, 1), (
+        "the node's own generation begins untouched"
+    )
 
 
-def test_the_document_has_one_kernel_however_many_ask(cast: Cast, document: Document, hub_wire: MemoryStore) -> None:
+def test_the_document_has_one_kernel_however_many_ask(
+    cast: Cast, document: Document, hub_wire: MemoryStore
+) -> None:
     if connection.is_in_memory_db():  # type: ignore[attr-defined]
         pytest.skip("threads need a database in a file")
     node = ScriptedNode(hub_wire)
@@ -183,7 +191,9 @@ def test_the_loser_of_a_race_gets_the_winners_kernel(
     assert start.log_generation == document.log_generation, "the loser raised nothing"
 
 
-def test_interrupt_and_restart_reach_the_kernels_node(cast: Cast, document: Document, hub_wire: MemoryStore) -> None:
+def test_interrupt_and_restart_reach_the_kernels_node(
+    cast: Cast, document: Document, hub_wire: MemoryStore
+) -> None:
     node = ScriptedNode(hub_wire)
     start_kernel(user=cast.alice, document=document)
     node.bring_up()
@@ -217,6 +227,7 @@ def test_switching_ends_the_old_kernel_and_its_runs_before_the_new_one_speaks(
     assert stop.kernel_id == old_start.kernel_id
     assert isinstance(start, StartKernel)
     assert (start.kernel_id, start.kernelspec_name) == (str(new.pk), "deno")
+    assert accepted.kernel_id is not None
     old = Kernel.objects.get(pk=accepted.kernel_id)
     assert (old.state, old.reason) == ("stopped", "Replaced by a kernel of deno.")
     last = log_of(hub_wire, document)[-3:]
@@ -232,7 +243,9 @@ def test_switching_ends_the_old_kernel_and_its_runs_before_the_new_one_speaks(
     )
 
 
-def test_switching_to_what_runs_already_changes_nothing(cast: Cast, document: Document, hub_wire: MemoryStore) -> None:
+def test_switching_to_what_runs_already_changes_nothing(
+    cast: Cast, document: Document, hub_wire: MemoryStore
+) -> None:
     node = ScriptedNode(hub_wire)
     kernel = start_kernel(user=cast.alice, document=document)
     node.bring_up()
@@ -240,7 +253,9 @@ def test_switching_to_what_runs_already_changes_nothing(cast: Cast, document: Do
     assert node.commands() == []
 
 
-def test_a_refused_switch_leaves_the_kernel_alone(cast: Cast, document: Document, hub_wire: MemoryStore) -> None:
+def test_a_refused_switch_leaves_the_kernel_alone(
+    cast: Cast, document: Document, hub_wire: MemoryStore
+) -> None:
     ScriptedNode(hub_wire)
     kernel = start_kernel(user=cast.alice, document=document)
     with pytest.raises(UnknownKernelspec):

@@ -10,6 +10,7 @@ from kernels_app.bus.memory_store import MemoryStore
 from kernels_app.bus.operations import Clear, decode_batch
 from kernels_app.errors import Invalid, KernelNotRunning, NoNode, TooLarge, TooMany, UnknownCell
 from kernels_app.models import Kernel, Run
+from kernels_app.selectors.kernels import live_kernel
 from kernels_app.services import runs as runs_service
 from kernels_app.services.runs import CellToRun, answer_input, clear_outputs, run_cells, run_saved_cells
 from notebooks_app.models import Document
@@ -80,7 +81,9 @@ def test_so_many_may_wait_and_no_more(
         run_cells(user=cast.alice, document=document, request_id="second", cells=TWO)
 
 
-def test_unknown_and_text_cells_are_refused_by_name(cast: Cast, document: Document, hub_wire: MemoryStore) -> None:
+def test_unknown_and_text_cells_are_refused_by_name(
+    cast: Cast, document: Document, hub_wire: MemoryStore
+) -> None:
     ScriptedNode(hub_wire)
     with pytest.raises(UnknownCell) as caught:
         run_saved_cells(user=cast.alice, document=document, cell_ids=["c1", "text", "nope"])
@@ -95,7 +98,9 @@ def test_input_without_a_kernel_is_refused(document: Document) -> None:
         answer_input(document, input_id="i", value="x" * 70_000)
 
 
-def test_runs_are_rows_and_one_command_in_order(cast: Cast, document: Document, hub_wire: MemoryStore) -> None:
+def test_runs_are_rows_and_one_command_in_order(
+    cast: Cast, document: Document, hub_wire: MemoryStore
+) -> None:
     node = ScriptedNode(hub_wire)
     accepted = run_cells(user=cast.bob, document=document, request_id="r", cells=TWO, stop_on_error=False)
     start, execute = node.commands()
@@ -113,7 +118,9 @@ def test_runs_are_rows_and_one_command_in_order(cast: Cast, document: Document, 
     assert rows[0].source_sha256 == hashlib.sha256(b"a = 1").hexdigest()
 
 
-def test_a_run_is_written_down_without_its_source(cast: Cast, document: Document, hub_wire: MemoryStore) -> None:
+def test_a_run_is_written_down_without_its_source(
+    cast: Cast, document: Document, hub_wire: MemoryStore
+) -> None:
     ScriptedNode(hub_wire)
     run_cells(user=cast.bob, document=document, request_id="r", cells=[CellToRun("c1", "secret = 'x'")])
     event = AuditEvent.objects.get(action="run")
@@ -137,7 +144,9 @@ def test_a_repeat_gives_the_same_runs_and_sends_what_was_not_taken(
     assert repeated.cells == execute.cells[1:]
 
 
-def test_a_repeat_after_the_kernel_ended_starts_no_other(cast: Cast, document: Document, hub_wire: MemoryStore) -> None:
+def test_a_repeat_after_the_kernel_ended_starts_no_other(
+    cast: Cast, document: Document, hub_wire: MemoryStore
+) -> None:
     node = ScriptedNode(hub_wire)
     first = run_cells(user=cast.alice, document=document, request_id="r", cells=TWO)
     node.commands()
@@ -168,11 +177,15 @@ def test_runs_outlive_a_wire_that_breaks_after_they_are_rows(
     hub_wire.set_down(False)
     assert node.commands() == []
     runs_service.send_waiting_runs(Kernel.objects.get())
-    sent = {cell.run_id for command in node.commands() if isinstance(command, Execute) for cell in command.cells}
+    sent = {
+        cell.run_id for command in node.commands() if isinstance(command, Execute) for cell in command.cells
+    }
     assert {str(run_id) for run_id in accepted.run_ids} <= sent
 
 
-def test_all_runs_the_code_cells_that_have_code_in_order(cast: Cast, document: Document, hub_wire: MemoryStore) -> None:
+def test_all_runs_the_code_cells_that_have_code_in_order(
+    cast: Cast, document: Document, hub_wire: MemoryStore
+) -> None:
     node = ScriptedNode(hub_wire)
     run_saved_cells(user=cast.alice, document=document, cell_ids=None)
     _, execute = node.commands()
@@ -180,7 +193,9 @@ def test_all_runs_the_code_cells_that_have_code_in_order(cast: Cast, document: D
     assert [(cell.cell_id, cell.source) for cell in execute.cells] == [("c1", "a = 1"), ("c2", "a + 1")]
 
 
-def test_chosen_cells_run_in_the_notebooks_order(cast: Cast, document: Document, hub_wire: MemoryStore) -> None:
+def test_chosen_cells_run_in_the_notebooks_order(
+    cast: Cast, document: Document, hub_wire: MemoryStore
+) -> None:
     node = ScriptedNode(hub_wire)
     run_saved_cells(user=cast.alice, document=document, cell_ids=["c2", "c1"])
     _, execute = node.commands()
@@ -207,7 +222,9 @@ def test_outputs_are_cleared_by_the_node_that_has_the_kernel(
     assert node.command(ClearOutputs).cell_ids == ["c1", "c2"]
 
 
-def test_outputs_are_cleared_by_the_hub_when_no_kernel_lives(document: Document, hub_wire: MemoryStore) -> None:
+def test_outputs_are_cleared_by_the_hub_when_no_kernel_lives(
+    document: Document, hub_wire: MemoryStore
+) -> None:
     clear_outputs(document, ["c1"])
     clear_outputs(document, ["c2"])
     entries = hub_wire.read_log(run_log(DocumentId(str(document.pk))), "0-0", None)  # type: ignore[arg-type]
@@ -221,7 +238,7 @@ def test_a_kernel_that_starts_while_the_hub_clears_is_not_silenced(
 ) -> None:
     """The hub must not take a later generation than the kernel's and write in it."""
     node = ScriptedNode(hub_wire)
-    look = runs_service.live_kernel
+    look = live_kernel
 
     def look_too_early(document_id: object) -> None:
         monkeypatch.setattr(runs_service, "live_kernel", look)
