@@ -26,7 +26,7 @@ from notebooks_app.notebook_format import Cell
 from notebooks_app.services.documents import close_sockets
 from notebooks_app.services.projects import set_project_member
 from notebooks_app.sync.compaction import compact
-from notebooks_app.sync.frames import Kind, encode_topic_message, encode_update
+from notebooks_app.sync.frames import ClientUpdate, Kind, encode_topic_message, encode_update
 from notebooks_app.sync.shape import new_cell, read_shape
 from notebooks_app.sync.update_log import load_live
 from notebooks_app.wire import blocking_transport, close_hub_transport
@@ -108,10 +108,21 @@ async def test_an_edit_leaves_a_note_for_the_recorder_in_the_same_write(
     await alice.leave()
 
 
-async def test_the_last_edit_of_a_page_that_closes_at_once_is_kept(cast: Cast, document: Document) -> None:
+async def test_the_last_edit_of_a_page_that_closes_at_once_is_kept(
+    cast: Cast, document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alice = await connect_synced(document, cast.alice)
+    gate = asyncio.Event()
+    accepts = consumer_module.DocumentConsumer._accepts
+
+    async def accept_late(consumer: consumer_module.DocumentConsumer, frame: ClientUpdate) -> bool:
+        await gate.wait()
+        return await accepts(consumer, frame)
+
+    monkeypatch.setattr(consumer_module.DocumentConsumer, "_accepts", accept_late)
     alice.source("b").insert(0, "last ")
     await alice.flush()
+    asyncio.get_running_loop().call_later(0.1, gate.set)  # when the disconnect is long in
     await alice.leave(1001)
     assert (await live_sources(document))["b"] == "last y = 2"
 
