@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -178,9 +179,22 @@ def test_a_write_for_a_new_name_never_replaces(store: ContentStore) -> None:
 
 @pytest.mark.parametrize("condition", ["if_match", "if_absent"])
 def test_of_many_conditional_writers_one_wins_and_nothing_is_lost(
-    store: ContentStore, condition: str
+    store: ContentStore,
+    condition: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first = store.write("a", [b"start"]).entry.sha256 if condition == "if_match" else None
+    look = store._current_sha256
+    meeting = threading.Barrier(2)
+
+    def look_and_wait(parts: tuple[str, ...]) -> str | None:
+        # Two writers that are both between their look and their write meet here; a lock keeps them from it.
+        current = look(parts)
+        with suppress(threading.BrokenBarrierError):
+            meeting.wait(0.5)
+        return current
+
+    monkeypatch.setattr(store, "_current_sha256", look_and_wait)
     start = threading.Barrier(8)
     outcomes: list[str] = []
 
