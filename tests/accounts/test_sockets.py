@@ -18,7 +18,7 @@ from django.urls import path
 from django.utils import timezone
 from pytest_django import Settings
 
-from notebooks_app.models import ProjectMembership, Role
+from notebooks_app.models import Role
 from notebooks_app.services.projects import delete_project, remove_project_member, set_project_member
 from tests.cast import PASSWORD, Cast, make_cast, socket_headers_of, token_of
 from zasper_hub.accounts import socket_watch
@@ -26,6 +26,7 @@ from zasper_hub.accounts.errors import TooSlow, Unavailable
 from zasper_hub.accounts.models import AccessChange, ApiToken, User
 from zasper_hub.accounts.permissions import Need
 from zasper_hub.accounts.services.people import change_password
+from zasper_hub.accounts.signals import account_created
 from zasper_hub.accounts.socket_watch import watch_of_this_loop
 from zasper_hub.accounts.sockets import HubConsumer, SocketRoutes
 from zasper_hub.accounts.tokens import Scope
@@ -73,7 +74,8 @@ APPLICATION = SocketRoutes([path("ws/projects/<uuid:project_id>", Echo.as_asgi()
 
 
 @pytest.fixture
-def cast(transactional_db: None) -> Cast:
+def cast(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Cast:
+    monkeypatch.setattr(account_created, "receivers", [])  # no example projects: nobody looks at them here
     Echo.told.clear()
     made = make_cast()
     AccessChange.objects.all().delete()
@@ -326,7 +328,7 @@ async def test_a_lost_hint_delays_the_closing_only_to_the_next_look(
 ) -> None:
     monkeypatch.setattr("zasper_hub.accounts.services.access_changes.get_channel_layer", lambda: None)
     async with opened(address_of(cast), await headers_for(cast.bob)) as socket:
-        await in_thread(lambda: ProjectMembership.objects.get(user=cast.bob).delete())()
+        await in_thread(lambda: cast.project.memberships.get(user=cast.bob).delete())()
         assert await close_code_within(socket) == 4403
 
 
@@ -346,7 +348,7 @@ async def test_a_change_between_admission_and_entry_is_not_missed(cast: Cast) ->
     class Late(Echo):
         def _admit(self) -> Any:
             caller = super()._admit()
-            ProjectMembership.objects.get(user=cast.bob).delete()
+            cast.project.memberships.get(user=cast.bob).delete()
             return caller
 
     application = SocketRoutes([path("ws/projects/<uuid:project_id>", Late.as_asgi())])
