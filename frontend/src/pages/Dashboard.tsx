@@ -170,7 +170,7 @@ function UsageCard({ quotas }: { quotas: readonly Usage[] }) {
           <div key={quota.quota} class="usage-row">
             <dt>{quota.title}</dt>
             <dd title={quota.origin ? `From: ${quota.origin}` : undefined}>
-              {formatAmount(quota.used, quota.unit)}
+              {formatAmount(quota.used, quota.unit, quota.limit === null)}
               {quota.limit !== null && <span class="muted"> of {formatAmount(quota.limit, quota.unit)}</span>}
             </dd>
             {quota.limit !== null && <Meter used={quota.used} limit={quota.limit} label={quota.title} />}

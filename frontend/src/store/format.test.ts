@@ -41,6 +41,7 @@ test("amounts speak their unit", () => {
   expect(formatAmount(5400, "seconds")).toBe("1.5 h");
   expect(formatAmount(90, "seconds")).toBe("2 min");
   expect(formatAmount(3, "count")).toBe("3");
+  expect(formatAmount(3, "kernels", false)).toBe("3");
   expect(formatAmount(2.5, "cores")).toBe("2.5 cores");
   expect(plural(1, "file")).toBe("1 file");
   expect(plural(1200, "file")).toBe("1,200 files");

@@ -37,8 +37,8 @@ export function formatTime(time: string | null): string {
   return new Date(time).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 }
 
-/** An amount of a quota: bytes and seconds in their own words, anything else with its unit. */
-export function formatAmount(amount: number, unit: string): string {
+/** An amount of a quota: bytes and seconds in their own words, anything else with its unit unless that follows anyway. */
+export function formatAmount(amount: number, unit: string, hasUnit = true): string {
   switch (unit) {
     case "bytes":
       return formatBytes(amount);
@@ -46,7 +46,7 @@ export function formatAmount(amount: number, unit: string): string {
     case "s":
       return amount >= 3600 ? `${(amount / 3600).toFixed(amount >= 36_000 ? 0 : 1)} h` : `${String(Math.round(amount / 60))} min`;
     default:
-      return [Number.isInteger(amount) ? amount.toLocaleString("en-GB") : amount.toFixed(1), unit === "count" ? "" : unit].join(" ").trim();
+      return [Number.isInteger(amount) ? amount.toLocaleString("en-GB") : amount.toFixed(1), hasUnit && unit !== "count" ? unit : ""].join(" ").trim();
   }
 }
 
