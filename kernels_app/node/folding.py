@@ -11,10 +11,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from kernels_app.bus.identifiers import CellId, RunId
 from kernels_app.bus.operations import (
     AnyOperation,
-    BlobRef,
     CellOperation,
     Clear,
     Counted,
@@ -24,18 +25,15 @@ from kernels_app.bus.operations import (
     Finished,
     InputClosed,
     InputRequest,
-    Notice,
     OutputType,
     RunStatus,
     Started,
-    Stream,
-    StreamChunk,
     UpdateDisplay,
 )
 from kernels_app.node.folding_outbox import DisplayRegistry, Folded, Outbox, PendingUpdate
-from kernels_app.node.folding_payloads import Bundle, clean_text, fold_bundle, fold_traceback, make_blob
+from kernels_app.node.folding_payloads import Bundle, clean_text, fold_bundle, fold_traceback
 from kernels_app.node.folding_runs import CellRun, FoldingLimits, OutputSpace
-from kernels_app.node.folding_stream import PartChange, StreamFold
+from kernels_app.node.folding_stream import StreamFold
 
 __all__ = ["Folded", "Folding", "FoldingLimits"]
 
@@ -43,6 +41,7 @@ _ABSORB_CHARS = 65_536  # text that waits is looked at when there is this much o
 _OPEN_FINISHED_RUNS = 16  # finished runs whose last stream a thread can still append to
 _MAX_NAME_CHARS = 8_192
 _MAX_PROMPTS = 16
+_MAX_COUNT = 2**31 - 1  # what the database holds
 _HIDDEN_LINE = "········"
 
 
@@ -57,7 +56,7 @@ class Folding:
         self._displays = DisplayRegistry()
         self._waiting: dict[RunId, CellRun] = {}  # with stream text to send, in order of arrival
         self._chunking: dict[RunId, CellRun] = {}  # with a piece of whole text that is not full yet
-        self._outbox = Outbox(next_seq)
+        self._outbox = Outbox(next_seq, self._limits.coalesce_ms)
 
     # What the node tells
 
@@ -96,7 +95,7 @@ class Folding:
                 else:
                     self._clear(run, now_ms)
             case "execute_input":
-                self._fold_count(run, content.get("execution_count"), now_ms)
+                self._fold_count(run, content, now_ms)
 
     def emit(self, operation: AnyOperation, now_ms: int) -> None:
         """An operation of the node's own, after everything that was folded so far."""
@@ -105,6 +104,11 @@ class Folding:
             self._outbox.add(operation, now_ms)
             return
         run = self._cells.get(operation.cell_id)
+        if isinstance(operation, InputRequest):
+            prompt = clean_text(operation.prompt, _MAX_NAME_CHARS)
+            operation = msgspec.structs.replace(operation, prompt=prompt)
+        elif isinstance(operation, InputClosed) and operation.value is not None:
+            operation = msgspec.structs.replace(operation, value=clean_text(operation.value))
         if isinstance(operation, Clear):
             self._clear_cell(operation.cell_id, run)
         elif run is not None and run.run_id == operation.run_id:
@@ -230,7 +234,6 @@ class Folding:
         if display_id is not None and self._displays.has_update(display_id):
             self._flush_updates(now_ms)
         bundle = self._fold_bundle(content.get("data"), content.get("metadata"))
-        count = content.get("execution_count")
         index = run.take_index()
         self._outbox.add(
             Display(
@@ -244,7 +247,7 @@ class Folding:
                 metadata=bundle.metadata,
                 blobs=bundle.blobs,
                 display_id=display_id,
-                execution_count=count if kind == "execute_result" and isinstance(count, int) else None,
+                execution_count=_count(content) if kind == "execute_result" else None,
             ),
             now_ms + self._limits.coalesce_ms,
         )
@@ -253,7 +256,7 @@ class Folding:
         if bundle.left_out and self._find_space(run, now_ms) is OutputSpace.FREE:
             limit = f"more than {self._limits.max_payload_bytes // 2**20} MB, or damaged"
             text = f"Left out of this output: {', '.join(sorted(bundle.left_out)[:10])} ({limit})."
-            self._add_notice(run, "output_left_out", text, now_ms)
+            self._outbox.add_notice(run, "output_left_out", text, now_ms)
 
     def _fold_update(self, content: dict[str, Any], now_ms: int) -> None:
         display_id = _display_id(content)
@@ -279,12 +282,11 @@ class Folding:
             now_ms + self._limits.coalesce_ms,
         )
 
-    def _fold_count(self, run: CellRun, count: Any, now_ms: int) -> None:
-        if isinstance(count, int) and not isinstance(count, bool):
-            self._outbox.add(
-                Counted(seq=0, at=now_ms, cell_id=run.cell_id, run_id=run.run_id, execution_count=count),
-                now_ms + self._limits.coalesce_ms,
-            )
+    def _fold_count(self, run: CellRun, content: dict[str, Any], now_ms: int) -> None:
+        count = _count(content)
+        if count is not None:
+            counted = Counted(seq=0, at=now_ms, cell_id=run.cell_id, run_id=run.run_id, execution_count=count)
+            self._outbox.add(counted, now_ms + self._limits.coalesce_ms)
 
     def _echo_input(self, run: CellRun, closed: InputClosed, now_ms: int) -> None:
         """The line the person gave stays visible, as in JupyterLab; a password only as dots."""
@@ -322,7 +324,7 @@ class Folding:
                 f"This run made more than {self._limits.max_outputs:,} outputs. Further pictures and tables are "
                 "left out. Further text is below, standard output and standard error apart."
             )
-            self._add_notice(run, "too_many_outputs", text, now_ms)
+            self._outbox.add_notice(run, "too_many_outputs", text, now_ms)
         return OutputSpace.NONE if run.is_full else OutputSpace.FREE
 
     def _find_space_or_extra(self, run: CellRun, may_be_extra: bool, now_ms: int) -> bool:
@@ -333,15 +335,6 @@ class Folding:
             return False
         self._flush_run(run, now_ms)
         return True
-
-    def _add_notice(self, run: CellRun, code: str, text: str, now_ms: int) -> None:
-        index = run.take_index()
-        self._outbox.add(
-            Notice(
-                seq=0, at=now_ms, cell_id=run.cell_id, run_id=run.run_id, index=index, code=code, text=text
-            ),
-            now_ms + self._limits.coalesce_ms,
-        )
 
     def _clear(self, run: CellRun, now_ms: int) -> None:
         self._clear_cell(run.cell_id, run)
@@ -396,68 +389,34 @@ class Folding:
     def _send_stream(self, run: CellRun, stream: StreamFold, now_ms: int) -> None:
         head, tail = stream.head.take(), stream.tail.take()
         if head is not None:
-            self._add_stream(run, stream, "head", head, now_ms)
+            self._outbox.add_stream(run, stream, "head", head, now_ms)
         if tail is not None:
-            self._add_stream(run, stream, "tail", tail, now_ms)
+            self._outbox.add_stream(run, stream, "tail", tail, now_ms)
             # A tail that is replaced all the time is sent less often.
             pause_ms = len(tail.text) * 1_000 // self._limits.tail_units_per_s
             run.pause_ms = max(self._limits.tail_coalesce_ms, pause_ms)
         self._send_chunks(run, stream, now_ms)
 
-    def _add_stream(
-        self, run: CellRun, stream: StreamFold, part: str, change: PartChange, now_ms: int
-    ) -> None:
-        if stream.index is None:
-            stream.index = run.take_index()
-        self._outbox.add(
-            Stream(
-                seq=0,
-                at=now_ms,
-                cell_id=run.cell_id,
-                run_id=run.run_id,
-                index=stream.index,
-                name="stderr" if stream.name == "stderr" else "stdout",
-                text=change.text,
-                part="tail" if part == "tail" else "head",
-                cut=change.cut,
-                drop=change.drop,
-                omitted=stream.omitted_units,
-            ),
-            now_ms,
-        )
-
     def _send_chunks(self, run: CellRun, stream: StreamFold, now_ms: int) -> None:
         if not stream.is_long or stream.index is None:
             return
         for payload in stream.take_chunks(now_ms):
-            blob = make_blob(payload)
-            self._outbox.add_payloads({blob.sha256: payload})
-            self._add_chunk(run, stream.index, blob, False, now_ms)
+            self._outbox.add_chunk(run, stream.index, payload, now_ms)
         if stream.take_limit_reached():
-            self._add_chunk(run, stream.index, None, True, now_ms)
+            self._outbox.add_chunk(run, stream.index, None, now_ms)
         if any(other.chunk_due_ms is not None for other in run.streams()):
             self._chunking[run.run_id] = run
         else:
             self._chunking.pop(run.run_id, None)
-
-    def _add_chunk(
-        self, run: CellRun, index: int, blob: BlobRef | None, limit_reached: bool, now_ms: int
-    ) -> None:
-        self._outbox.add(
-            StreamChunk(
-                seq=0,
-                at=now_ms,
-                cell_id=run.cell_id,
-                run_id=run.run_id,
-                index=index,
-                blob=blob,
-                limit_reached=limit_reached,
-            ),
-            now_ms + self._limits.coalesce_ms,
-        )
 
 
 def _display_id(content: dict[str, Any]) -> str | None:
     transient = content.get("transient")
     value = transient.get("display_id") if isinstance(transient, dict) else None
     return clean_text(value, _MAX_NAME_CHARS) if isinstance(value, str) and value else None
+
+
+def _count(content: dict[str, Any]) -> int | None:
+    value = content.get("execution_count")
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT
+    return value if is_count else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,9 @@ from kernels_app.bus.operations import (
     StreamChunk,
     UpdateDisplay,
 )
+from kernels_app.node.folding_payloads import make_blob
+from kernels_app.node.folding_runs import CellRun
+from kernels_app.node.folding_stream import PartChange, StreamFold
 
 _MAX_DISPLAY_IDS = 10_000
 _MAX_TARGETS = 1_000
@@ -34,8 +37,9 @@ class Folded(NamedTuple):
 class Outbox:
     """What is ready to be written. `due_ms`: when it should be; None when it is empty."""
 
-    def __init__(self, next_seq: Callable[[], int]) -> None:
+    def __init__(self, next_seq: Callable[[], int], coalesce_ms: int) -> None:
         self.due_ms: int | None = None
+        self._coalesce_ms = coalesce_ms
         self._next_seq = next_seq
         self._operations: list[AnyOperation] = []
         self._payloads: dict[str, bytes] = {}
@@ -50,6 +54,53 @@ class Outbox:
 
     def add_payloads(self, payloads: dict[str, bytes]) -> None:
         self._payloads.update(payloads)
+
+    def add_notice(self, run: CellRun, code: str, text: str, now_ms: int) -> None:
+        """A new output that tells of a limit."""
+        index = run.take_index()
+        notice = Notice(
+            seq=0, at=now_ms, cell_id=run.cell_id, run_id=run.run_id, index=index, code=code, text=text
+        )
+        self.add(notice, now_ms + self._coalesce_ms)
+
+    def add_stream(
+        self, run: CellRun, stream: StreamFold, part: Literal["head", "tail"], change: PartChange, now_ms: int
+    ) -> None:
+        """A change of a stream's text; the first one makes its output."""
+        if stream.index is None:
+            stream.index = run.take_index()
+        self.add(
+            Stream(
+                seq=0,
+                at=now_ms,
+                cell_id=run.cell_id,
+                run_id=run.run_id,
+                index=stream.index,
+                name="stderr" if stream.name == "stderr" else "stdout",
+                text=change.text,
+                part=part,
+                cut=change.cut,
+                drop=change.drop,
+                omitted=stream.omitted_units,
+            ),
+            now_ms,
+        )
+
+    def add_chunk(self, run: CellRun, index: int, payload: bytes | None, now_ms: int) -> None:
+        """A piece of the whole text of output `index`; None when no more of it is kept."""
+        blob = None if payload is None else make_blob(payload)
+        if blob is not None and payload is not None:
+            self._payloads[blob.sha256] = payload
+        chunk = StreamChunk(
+            seq=0,
+            at=now_ms,
+            cell_id=run.cell_id,
+            run_id=run.run_id,
+            index=index,
+            blob=blob,
+            limit_reached=blob is None,
+        )
+        self.add(chunk, now_ms + self._coalesce_ms)
 
     def drop_outputs(self, cell_id: CellId) -> None:
         """Outputs of the cell that nobody has seen yet and that are cleared now."""

@@ -8,8 +8,9 @@ overwritten each character keeps the colour it was written in.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from itertools import pairwise
+
+from kernels_app.node.folding_styles import SGR, Cell, Style, next_style, style_after, to_cells, transition
 
 WINDOW_LINES = 100  # progress bars one below the other; a terminal has about 50 lines
 WINDOW_CELLS = 16_384
@@ -25,90 +26,8 @@ _CONTROL = re.compile(
     "|\x1b[ -/]*[0-OQ-WYZ\\\\`-~]"  # two-character escapes
     "|\x1b(?!\\[[0-9;:]{0,64}m)"  # a stray escape
 )
-_SGR = re.compile("\x1b\\[([0-9;:]{0,64})m")
 # The beginning of an escape sequence at the end of a text: the rest comes with the next message.
 _PARTIAL = re.compile("\x1b(?:\\[[0-?]{0,64}[ -/]{0,4}|[\\]PX^_][^\x07\x1b]{0,2048}\x1b?|[ -/]{0,4})?\\Z")
-
-# Style of a character: the SGR parameters that give it, canonical; "" is the default style.
-Style = str
-Cell = tuple[Style, str]
-
-_ON = {1: "w", 2: "w", 3: "i", 4: "u", 5: "k", 6: "k", 7: "v", 8: "h", 9: "s", 21: "u", 53: "o"}
-_OFF = {22: "w", 23: "i", 24: "u", 25: "k", 27: "v", 28: "h", 29: "s", 39: "f", 49: "b", 55: "o", 59: "U"}
-
-
-def _split_style(style: Style) -> dict[str, str]:
-    groups: dict[str, str] = {}
-    for item in style.split(";") if style else []:
-        # Extended colours are kept as one item, with colons.
-        code = int(item.split(":")[0])
-        groups[_group(code)] = item
-    return groups
-
-
-def _group(code: int) -> str:
-    if 30 <= code <= 38 or 90 <= code <= 97:
-        return "f"
-    if 40 <= code <= 48 or 100 <= code <= 107:
-        return "b"
-    return "U" if code == 58 else _ON.get(code, "")
-
-
-@lru_cache(maxsize=4096)
-def next_style(style: Style, parameters: str) -> Style:
-    """The style after an SGR sequence with these parameters (ECMA-48, 8.3.117)."""
-    groups = _split_style(style)
-    numbers = [int(n) if n.isdigit() and len(n) < 6 else 0 for n in re.split("[;:]", parameters)]
-    position = 0
-    while position < len(numbers):
-        code = numbers[position]
-        position += 1
-        if code == 0:
-            groups.clear()
-        elif code in (38, 48, 58):
-            length = {5: 2, 2: 4}.get(numbers[position] if position < len(numbers) else -1, 0)
-            colour = numbers[position : position + length]
-            position += length
-            if length and len(colour) == length and max(colour) < 256:
-                groups[_group(code)] = ":".join(map(str, [code, *colour]))
-        elif code in _OFF:
-            groups.pop(_OFF[code], None)
-        elif group := _group(code):
-            groups[group] = str(code)
-    return ";".join(groups[group] for group in sorted(groups))
-
-
-@lru_cache(maxsize=4096)
-def transition(before: Style, after: Style) -> str:
-    """The escape sequence that changes the style; empty when there is nothing to change."""
-    if before == after:
-        return ""
-    parameters = after.replace(":", ";")
-    if not before:
-        return f"\x1b[{parameters}m"
-    return f"\x1b[0;{parameters}m" if after else "\x1b[0m"
-
-
-def style_after(style: Style, text: str) -> Style:
-    """The style in effect after a text with SGR sequences."""
-    if "\x1b" in text:
-        for match in _SGR.finditer(text):
-            style = next_style(style, match.group(1))
-    return style
-
-
-def to_cells(text: str, style: Style = "") -> list[Cell]:
-    """Each character with its style."""
-    if "\x1b" not in text:
-        return [(style, character) for character in text]
-    cells: list[Cell] = []
-    end = 0
-    for match in _SGR.finditer(text):
-        cells.extend((style, character) for character in text[end : match.start()])
-        style = next_style(style, match.group(1))
-        end = match.end()
-    cells.extend((style, character) for character in text[end:])
-    return cells
 
 
 class _Line:
@@ -120,7 +39,7 @@ class _Line:
         self.text = text
         self.start_style = start_style
         self.cells: list[Cell] | None = None
-        self.length = len(text) if "\x1b" not in text else len(_SGR.sub("", text))
+        self.length = len(text) if "\x1b" not in text else len(SGR.sub("", text))
 
     def edit(self) -> list[Cell]:
         if self.cells is None:
@@ -287,7 +206,7 @@ class Screen:
     def _overwrite(self, text: str) -> None:
         end = 0
         if "\x1b" in text:
-            for match in _SGR.finditer(text):
+            for match in SGR.finditer(text):
                 self._put(text[end : match.start()])
                 self._pen = next_style(self._pen, match.group(1))
                 end = match.end()
@@ -315,7 +234,7 @@ class Screen:
         first, newline, rest = text.partition("\n")
         last.text += first
         if "\x1b" in first:
-            added = len(_SGR.sub("", first))
+            added = len(SGR.sub("", first))
             self._pen = style_after(self._pen, first)
         else:
             added = len(first)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from kernels_app.node.folding_terminal import MAX_COLUMN, WINDOW_CELLS, WINDOW_LINES, Cell, next_style
+from kernels_app.node.folding_styles import Cell, next_style
+from kernels_app.node.folding_terminal import MAX_COLUMN, WINDOW_CELLS, WINDOW_LINES
 
 _TOKEN = re.compile("\x1b\\[([0-9;]*)([A-Za-z])|[\\s\\S]")
 

@@ -350,6 +350,23 @@ def test_input_shows_what_was_answered_and_hides_passwords(kernel: Kernel) -> No
     assert output["text"] == "before Name? bob\nbefore Name? ········\n"
 
 
+def test_a_prompt_that_is_no_proper_text_is_made_one(kernel: Kernel) -> None:
+    request = InputRequest(
+        seq=0,
+        at=0,
+        cell_id=A,
+        run_id=kernel.run,
+        input_id="i",
+        prompt="\ud800\x00" + "?" * 20_000,
+        password=False,
+    )
+    kernel.folding.emit(request, 0)
+    kernel.wait(0)
+    prompt = kernel.cells[A]["input"]["prompt"]
+    assert prompt.startswith("\ufffd\ufffd?")
+    assert len(prompt) < 10_000
+
+
 def test_a_person_clears_a_running_cell(kernel: Kernel) -> None:
     kernel.print("old")
     kernel.wait()

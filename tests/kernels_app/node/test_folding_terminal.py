@@ -8,14 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kernels_app.node.folding_terminal import (
-    WINDOW_CELLS,
-    WINDOW_LINES,
-    Screen,
-    next_style,
-    to_cells,
-    transition,
-)
+from kernels_app.node.folding_styles import next_style, to_cells, transition
+from kernels_app.node.folding_terminal import WINDOW_CELLS, WINDOW_LINES, Screen
 from tests.kernels_app.node.naive_terminal import NaiveTerminal
 
 
