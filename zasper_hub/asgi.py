@@ -13,6 +13,7 @@ http_application = get_asgi_application()
 from channels.routing import ProtocolTypeRouter  # noqa: E402
 
 from kernels_app.consumers import websocket_urlpatterns as kernel_routes  # noqa: E402
+from notebooks_app.api.body_limit import BodyLimit  # noqa: E402
 from notebooks_app.consumers import websocket_urlpatterns as notebook_routes  # noqa: E402
 from zasper_hub.accounts.sockets import SocketRoutes  # noqa: E402
 
@@ -20,7 +21,7 @@ websocket_urlpatterns = [*notebook_routes, *kernel_routes]
 
 application = ProtocolTypeRouter(
     {
-        "http": http_application,
+        "http": BodyLimit(http_application),
         "websocket": SocketRoutes(websocket_urlpatterns),
     }
 )

@@ -35,6 +35,11 @@ class Layout:
         return self.data_dir / "projects"
 
     @property
+    def spool_dir(self) -> Path:
+        """Where web spools what is being uploaded."""
+        return self.data_dir / "spool"
+
+    @property
     def valkey_socket(self) -> Path:
         return self.run_dir / "valkey.sock"
 
@@ -57,7 +62,7 @@ def prepare_layout(data_dir: Path) -> Layout:
     data_dir = data_dir.resolve()
     layout = Layout(data_dir=data_dir, run_dir=run_dir_of(data_dir))
     try:
-        for folder in (data_dir, layout.run_dir, layout.logs_dir, layout.projects_dir):
+        for folder in (data_dir, layout.run_dir, layout.logs_dir, layout.projects_dir, layout.spool_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Root may write where the mode says no; a read-only file system says it only when tried.
         with tempfile.NamedTemporaryFile(dir=data_dir, prefix=".writable-"):

@@ -43,6 +43,8 @@ def hub_environment(layout: Layout, environment: Environment, secret_key: str) -
         "HUB_DATA_DIR": str(layout.data_dir),
         "HUB_SECRET_KEY": secret_key,
         "REDIS_URL": redis_url,
+        # Uploads are spooled on the disk that they end on, not in a small /tmp.
+        "TMPDIR": str(layout.spool_dir),
         "PYTHONUNBUFFERED": "1",
     }
 
