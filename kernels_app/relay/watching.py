@@ -1,8 +1,8 @@
 """What one socket at a document gets: everything in its output log, in order, once, wherever it comes from.
 
 There are three sources: the rows (a snapshot as of some `seq`), the log (what was written after it, until trimmed),
-and the batches that go by on the topic. The socket has one number, the last `seq` it was given, and each step asks who can
-tell what comes after it. So nothing is kept for a slow reader: it takes the next step later.
+and the batches that go by on the topic. The socket has one number, the last `seq` it was given, and each step asks
+who can tell what comes after it. So nothing is kept for a slow reader: it takes the next step later.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from django.conf import settings
@@ -21,17 +20,16 @@ from kernels_app.bus.envelopes import (
 )
 from kernels_app.bus.identifiers import CellId, DocumentId, KernelId, RunId
 from kernels_app.bus.operations import AnyOperation, Finished, KernelChanged
-from kernels_app.bus.transport import TransportError
-from kernels_app.errors import KernelNotRunning, KernelStopping, QuotaExceeded, Unavailable
+from kernels_app.errors import KernelNotRunning, KernelStopping, QuotaExceeded
 from kernels_app.models import LIVE_STATES, Kernel, KernelState, Node, Run, RunState
 from kernels_app.runs.placement import choose_kernelspec, place
 from kernels_app.selectors.cells import milliseconds
 from kernels_app.selectors.kernels import UNFINISHED_STATES, last_kernelspec_name, live_kernel
 from kernels_app.selectors.nodes import nodes_up
+from kernels_app.selectors.notebooks import live_notebook
 from kernels_app.services.delivery import command_publication, deliver, write_or_leave
 from kernels_app.services.hub_log import batch_publications, now_ms, numbered, raise_generation
 from notebooks_app.models import Document, Project
-from notebooks_app.services.documents_content import read_live_notebook
 from notebooks_app.services.file_hints import send_kernels_hint
 from zasper_hub.accounts.models import User
 
@@ -205,16 +203,9 @@ def _choose(document: Document, kernelspec_name: str | None) -> tuple[NodeInfo, 
         nodes,
         wanted=kernelspec_name,
         last_used=last_kernelspec_name(document.pk),
-        notebook_metadata={} if kernelspec_name else _metadata(document),
+        notebook_metadata={} if kernelspec_name else live_notebook(document).metadata,
     )
     return place(nodes, name), name
-
-
-def _metadata(document: Document) -> Mapping[str, Any]:
-    try:
-        return read_live_notebook(document).metadata
-    except TransportError as error:
-        raise Unavailable("The hub's message server does not answer. Try again in a moment.") from error
 
 
 def _create(*, user: User, document: Document, node: NodeInfo, kernelspec_name: str) -> Kernel:

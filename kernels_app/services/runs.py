@@ -19,11 +19,11 @@ from kernels_app.bus.transport import TransportError
 from kernels_app.errors import Invalid, TooLarge, TooMany, Unavailable, UnknownCell
 from kernels_app.models import LIVE_STATES, Kernel, Run, RunState
 from kernels_app.selectors.kernels import UNFINISHED_STATES, live_kernel
+from kernels_app.selectors.notebooks import live_notebook
 from kernels_app.services.delivery import command_publication, deliver, write_or_leave
 from kernels_app.services.hub_log import now_ms, write_without_kernel
 from kernels_app.services.kernels import require_kernel, start_kernel
 from notebooks_app.models import Document
-from notebooks_app.services.documents_content import read_live_notebook
 from zasper_hub.accounts.models import User
 from zasper_hub.accounts.services.audit import record
 
@@ -109,7 +109,7 @@ def run_saved_cells(
         Invalid: the notebook has no code cell.
         (and what `run_cells` raises)
     """
-    live_cells = read_live_notebook(document).code_cells
+    live_cells = live_notebook(document).code_cells
     if cell_ids is None:
         chosen = [cell for cell in live_cells if cell.source.strip()]
         if not chosen:

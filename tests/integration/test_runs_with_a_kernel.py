@@ -133,6 +133,7 @@ async def test_input_interrupt_clear_and_another_language(hub: tuple[Cast, Valke
         lambda: CellOutput.objects.filter(document=document, cell_id="c1").exclude(input=None).first()
     )
     assert row is not None
+    assert row.input is not None
     assert row.input["prompt"] == "Name? "
     await in_thread(answer_input, document, input_id=row.input["input_id"], value="Ada")
     await until(lambda: states() == ["ok", "running"])

@@ -67,7 +67,7 @@ class Page:
         headers = await database_sync_to_async(socket_headers_of)(self._user, *self._scopes)
         self.socket = WebsocketCommunicator(application, self._path, headers=headers)
         accepted, self.close_code = await self.socket.connect(timeout=DEADLINE_S)
-        return accepted
+        return bool(accepted)
 
     async def send(self, **message: Any) -> None:
         await self.socket.send_to(text_data=json.dumps(message))
@@ -214,7 +214,9 @@ async def test_an_editor_who_was_made_a_viewer_is_refused_at_once(scene: Scene, 
         "[" * 100_000,
     ],
 )
-async def test_a_malformed_message_is_refused_and_the_socket_stays(scene: Scene, alice: Page, text: str) -> None:
+async def test_a_malformed_message_is_refused_and_the_socket_stays(
+    scene: Scene, alice: Page, text: str
+) -> None:
     await alice.socket.send_to(text_data=text)
     refused = await alice.receive()
     assert (refused["type"], refused["error"]["code"]) == ("refused", "malformed")
@@ -271,7 +273,9 @@ async def test_run_is_accepted_and_watched_to_its_end(scene: Scene, alice: Page)
     assert [operation["op"] for operation in operations] == [
         "kernel", "kernel", "queued", "started", "stream", "finished",
     ]  # fmt: skip
-    assert [operation["seq"] for operation in operations] == sorted(operation["seq"] for operation in operations)
+    assert [operation["seq"] for operation in operations] == sorted(
+        operation["seq"] for operation in operations
+    )
 
 
 async def test_a_repeated_run_is_the_same_run(scene: Scene, alice: Page) -> None:
@@ -311,7 +315,9 @@ async def test_the_snapshot_is_what_the_recorder_wrote(scene: Scene, alice: Page
     assert snapshot["seq"] == operations[-1].seq
     assert snapshot["kernel"]["state"] == "idle"
     assert snapshot["cells"]["c1"]["state"] == "ok"
-    assert snapshot["cells"]["c1"]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "hello\n"}]
+    assert snapshot["cells"]["c1"]["outputs"] == [
+        {"output_type": "stream", "name": "stdout", "text": "hello\n"}
+    ]
 
 
 async def test_each_command_reaches_the_node(scene: Scene, alice: Page) -> None:

@@ -34,6 +34,7 @@ from kernels_app.bus.transport import Publication
 from kernels_app.models import Kernel, Run
 from kernels_app.recorder import output_logs, program, retention
 from kernels_app.recorder.program import Recorder
+from kernels_app.recorder.rows import apply_operations
 from kernels_app.services.runs import CellToRun, run_cells
 from notebooks_app.models import CellOutput, Document
 from notebooks_app.storage.blobs import load_blob
@@ -191,7 +192,7 @@ async def test_notes_that_were_lost_are_made_up_for_at_the_start(scene: Scene) -
 async def test_the_database_away_for_a_while_loses_nothing(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = output_logs.apply_operations
+    real = apply_operations
     failures = iter([True, True, True])
 
     def apply(*args: object, **kwargs: object) -> object:
@@ -210,7 +211,7 @@ async def test_the_database_away_for_a_while_loses_nothing(
 
 
 async def test_one_documents_trouble_is_not_the_others(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = output_logs.apply_operations
+    real = apply_operations
     other = await database_sync_to_async(make_document)(scene.cast, "1", path="other.ipynb")
 
     def apply(document_id: object, *args: object, **kwargs: object) -> object:
@@ -282,7 +283,8 @@ async def test_the_notebook_file_gets_the_outputs(scene: Scene, monkeypatch: pyt
     def exported() -> bool:
         _, data = content_store(scene.cast.project).read(scene.document.path, max_bytes=1 << 20)
         cells = {cell["id"]: cell for cell in json.loads(data)["cells"]}
-        return cells["c1"]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": ["5\n"]}]
+        outputs: object = cells["c1"]["outputs"]
+        return outputs == [{"output_type": "stream", "name": "stdout", "text": ["5\n"]}]
 
     async with recording():
         await until(exported)

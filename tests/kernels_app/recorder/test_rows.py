@@ -23,6 +23,7 @@ from kernels_app.bus.operations import (
 from kernels_app.models import Kernel, Run
 from kernels_app.recorder import rows
 from kernels_app.recorder.rows import apply_operations, keep_blob
+from kernels_app.runs.apply import apply as apply_one
 from kernels_app.selectors.cells import runs_snapshot
 from kernels_app.services.runs import CellToRun, run_cells
 from notebooks_app.models import BlobReference, CellOutput, Document
@@ -105,7 +106,7 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(
 def test_one_operation_that_does_not_fit_does_not_stop_the_others(
     document: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = rows.apply
+    real = apply_one
 
     def apply(cells: dict[CellId, dict[str, object]], operation: AnyOperation) -> None:
         if operation.seq == make_seq(1, 3):
