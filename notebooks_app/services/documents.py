@@ -17,8 +17,9 @@ from notebooks_app.notebook_format import with_cell_ids, write_notebook
 from notebooks_app.services.documents_content import (
     LiveCell,
     LiveNotebook,
+    fold_cells,
     has_outputs,
-    import_outputs,
+    keep_outputs,
     read_live_notebook,
     read_whole_notebook,
 )
@@ -84,6 +85,7 @@ def _create(project: Project, path: str, now: datetime) -> Document:
             f"The cells of this notebook have more than {MAX_DOCUMENT_BYTES // 1024**2} MB, mostly pictures in "
             "Markdown, presumably. Keep these as files beside it."
         )
+    outputs = fold_cells(cell for cell in notebook.cells if has_outputs(cell))
     document = Document(
         project=project,
         path=path,
@@ -97,7 +99,7 @@ def _create(project: Project, path: str, now: datetime) -> Document:
     try:
         with transaction.atomic():
             document.save(force_insert=True)
-            import_outputs(document, (cell for cell in notebook.cells if has_outputs(cell)))
+            keep_outputs(document, outputs)
     except IntegrityError:
         # Somebody else opened it at the same moment: theirs is the one.
         return Document.objects.select_related("project").get(project=project, path=path)

@@ -11,7 +11,8 @@ from pycrdt import Doc
 
 from notebooks_app.models import CellOutput, Document
 from notebooks_app.notebook_format import Cell, Notebook, fold_outputs, unfold_outputs
-from notebooks_app.services.blobs import load_any_blob, store_document_blob
+from notebooks_app.services.blobs import load_any_blob, refer_to_blobs
+from notebooks_app.storage.blobs import store_blob
 from notebooks_app.sync.file_base import BaseCell, FileBase
 from notebooks_app.sync.shape import as_it_was, read_shape
 from notebooks_app.sync.update_log import load_live
@@ -88,25 +89,43 @@ def with_outputs(document: Document, notebook: Notebook) -> Notebook:
     return msgspec.structs.replace(notebook, cells=tuple(map(complete, notebook.cells)))
 
 
-def import_outputs(document: Document, cells: Iterable[Cell]) -> None:
-    """Makes the outputs that came with a file the cells' own. What is running now is not touched."""
+@dataclass(frozen=True)
+class FoldedOutputs:
+    """Outputs that came with a file, their large payloads in the blob store already (`sizes`: by SHA-256)."""
+
+    cells: Sequence[tuple[Cell, list[dict[str, Any]]]]
+    sizes: Mapping[str, int]
+
+
+def fold_cells(cells: Iterable[Cell]) -> FoldedOutputs:
+    """Writes blobs, which may take a while: outside a transaction where that can be."""
+    sizes: dict[str, int] = {}
+
+    def store(data: bytes) -> dict[str, Any]:
+        sha256 = store_blob(data)
+        sizes[sha256] = len(data)
+        return {"sha256": sha256, "size_bytes": len(data)}
+
+    folded = [(cell, fold_outputs(cell.outputs, store)) for cell in cells if cell.cell_type == "code"]
+    return FoldedOutputs(folded, sizes)
+
+
+def keep_outputs(document: Document, folded: FoldedOutputs) -> None:
+    """Makes the outputs the cells' own, in the caller's transaction. What is running now is not touched."""
     busy = set(
         CellOutput.objects.filter(document=document, state__in=_BUSY_STATES).values_list("cell_id", flat=True)
     )
-
-    def store(data: bytes) -> Mapping[str, Any]:
-        return store_document_blob(document.pk, data)
-
+    refer_to_blobs(document.pk, folded.sizes)
     rows = [
         CellOutput(
             document=document,
             cell_id=cell.id or "",
             execution_count=cell.execution_count,
-            outputs=fold_outputs(cell.outputs, store),
+            outputs=outputs,
             seq=document.log_seq,
         )
-        for cell in cells
-        if cell.cell_type == "code" and cell.id not in busy
+        for cell, outputs in folded.cells
+        if cell.id not in busy
     ]
     CellOutput.objects.bulk_create(
         rows,

@@ -34,7 +34,7 @@ from notebooks_app.notebook_format import (
     with_cell_ids,
     write_notebook,
 )
-from notebooks_app.services.documents_content import import_outputs, live_notebook, with_outputs
+from notebooks_app.services.documents_content import fold_cells, keep_outputs, live_notebook, with_outputs
 from notebooks_app.services.documents_versions import save_automatic_version
 from notebooks_app.services.file_hints import send_files_hint
 from notebooks_app.storage.content_store import ContentStore
@@ -136,7 +136,7 @@ def _merge(
             kept_as = keep_beside(store, row.path, data, "changed outside")
             log.warning("outside_change_kept", document_id=str(row.pk), cell_count=len(merge.conflicts))
             send_files_hint(row.project_id, str(PurePosixPath(kept_as).parent))
-        import_outputs(row, merge.outputs)
+        keep_outputs(row, fold_cells(merge.outputs))
         # First the wire, then the row: ended between the two, the merge is done once more, and finds
         # its own edits there already.
         if changes:
