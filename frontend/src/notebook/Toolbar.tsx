@@ -119,7 +119,9 @@ export const KERNEL_WORDS: Record<string, string> = {
 function KernelButton({ notebook }: { notebook: OpenNotebook }) {
   const state = useComputed(() => notebook.log.kernel.value?.state ?? "none").value;
   const reason = useComputed(() => notebook.log.kernel.value?.reason ?? "").value;
-  const word = KERNEL_WORDS[state] ?? state;
+  // Until the hub has told, nothing is known: "not started" would be a guess.
+  const isKnown = useComputed(() => notebook.log.kernel.value !== null || notebook.runs.isLive.value).value;
+  const word = isKnown ? (KERNEL_WORDS[state] ?? state) : "";
   const open = (event: MouseEvent): void => {
     const button = event.currentTarget as Element;
     openMenu(button, kernelMenu(notebook), "Kernel");
@@ -130,7 +132,7 @@ function KernelButton({ notebook }: { notebook: OpenNotebook }) {
       type="button"
       class="nb-kernel"
       aria-haspopup="menu"
-      title={reason || `Kernel: ${word}`}
+      title={reason || `Kernel: ${word || "connecting"}`}
       disabled={!notebook.canEdit.value}
       onClick={open}
     >

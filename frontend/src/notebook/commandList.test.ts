@@ -5,6 +5,7 @@ import { activeCommands, registerCommands } from "../store/commands";
 import { Keymap } from "../store/keymap";
 import { type KeyboardPlace, notebookCommands } from "./commandList";
 import { OpenNotebook } from "./openNotebook";
+import { runAll } from "./runActions";
 
 /** A socket that never opens: these tests are about the keyboard. */
 class SilentSocket {
@@ -238,5 +239,24 @@ describe("every command", () => {
         taken.set(place, command.id);
       }
     }
+  });
+});
+
+describe("Run all before the cells are there", () => {
+  it("runs them as soon as they are", async () => {
+    unregister();
+    bench.notebook.dispose();
+    const info = { id: "d2", path: "b.ipynb", epoch: "e1", role: "editor" as const, project_id: "p1", kernelspec_name: "python3" };
+    const late = new OpenNotebook(info, "alice", () => undefined);
+    const run = vi.spyOn(late.runs, "run").mockResolvedValue();
+    runAll(late);
+    await Promise.resolve();
+    expect(run).not.toHaveBeenCalled();
+    addCells(late.doc, 0, [{ type: "code", source: "1", metadata: {} }], ["x"]);
+    await late.whenReady;
+    await Promise.resolve();
+    expect(run).toHaveBeenCalledWith([{ cell_id: "x", source: "1" }], { kernelspec_name: "python3" });
+    late.dispose();
+    bench = open("editor");
   });
 });

@@ -32,6 +32,7 @@ export interface RecoveredDraft {
 const UTF8_BYTES_PER_UNIT = 3; // at most: what a UTF-16 unit can take in an update
 
 export class OpenNotebook {
+  readonly #stops: (() => void)[] = [];
   readonly doc = new Y.Doc();
   readonly awareness = new Awareness(this.doc);
   readonly model: NotebookModel;
@@ -57,6 +58,13 @@ export class OpenNotebook {
   readonly #isReady = signal(false);
   /** True once there is something to show: the hub's copy, or the one kept here. */
   readonly isReady: ReadonlySignal<boolean> = this.#isReady;
+  /** Settles when `isReady` becomes true: what is clicked before is done then. */
+  readonly whenReady = new Promise<void>((resolve) => {
+    const stop = effect(() => {
+      if (this.#isReady.value) resolve();
+    });
+    void this.#stops.push(stop);
+  });
   readonly #problem = signal<string | null>(null);
   /** Why the notebook is no longer connected, for a person; null while all is well. */
   readonly problem: ReadonlySignal<string | null> = this.#problem;
@@ -68,7 +76,6 @@ export class OpenNotebook {
   reveal: (cellId: string) => void = () => undefined;
   readonly #kept: KeptCopy;
   readonly #copyKey: CopyKey;
-  readonly #stops: (() => void)[] = [];
   #isDisposed = false;
 
   constructor(

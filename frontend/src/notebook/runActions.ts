@@ -51,7 +51,8 @@ export function runSelected(notebook: OpenNotebook, then: "stay" | "next" | "ins
 
 export function runAll(notebook: OpenNotebook): void {
   notebook.startFollowing();
-  void runCells(notebook, notebook.model.order.peek());
+  // A click right after opening comes before the cells: it counts as soon as they are there.
+  void notebook.whenReady.then(() => runCells(notebook, notebook.model.order.peek()));
 }
 
 export function runAbove(notebook: OpenNotebook): void {
