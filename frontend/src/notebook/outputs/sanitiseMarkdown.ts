@@ -41,7 +41,7 @@ marked.use({
     mathExtension("mathEnvironment", "block", /\\begin\{/, /^(\\begin\{([a-zA-Z]+\*?)\}[\s\S]+?\\end\{\2\})(?:\n|$)/, true),
     mathExtension("mathBlock", "inline", /\$\$|\\\\?\[/, /^(?:\$\$([\s\S]+?)\$\$|\\\\?\[([\s\S]+?)\\\\?\])/, true),
     // As JupyterLab: a dollar that opens is not before a space, one that closes is not before a digit.
-    mathExtension("mathInline", "inline", /\$|\\\\?\(/, /^(?:\$(?![\s$])((?:\\.|[^$\\])+?)(?<!\s)\$(?!\d)|\\\\?\(([\s\S]+?)\\\\?\))/, false),
+    mathExtension("mathInline", "inline", /\$|\\\\?\(/, /^(?:\$(?![\s$])((?:\\.|[^$\\`])+?)(?<!\s)\$(?!\d)|\\\\?\(([\s\S]+?)\\\\?\))/, false),
   ],
 });
 
