@@ -44,19 +44,21 @@ export function Toolbar({ notebook, commands }: ToolbarProps) {
     // The focus stays on the cell: a press here is about it.
     <div class="nb-toolbar" role="toolbar" aria-label="Notebook" onMouseDown={(event) => !(event.target as Element).closest("select") && event.preventDefault()}>
       {tool("play", "Run and go on", "notebook.run-cell-select-next", () => runSelected(notebook, "next"))}
-      <button type="button" class="nb-tool-wide" title="Run all cells" onClick={() => runAll(notebook)}>
+      <button type="button" class="nb-tool-wide" aria-label="Run all" title="Run all cells" onClick={() => runAll(notebook)}>
         <Icon name="run-all" size={14} />
         <span>Run all</span>
       </button>
       {tool("stop", "Interrupt", "notebook.interrupt", () => interrupt(notebook), !isBusy)}
       {tool("restart", "Restart the kernel", "notebook.restart", () => void restart(notebook))}
       <span class="nb-divider" />
-      <button type="button" class="nb-tool-wide" title={`Add a code cell below (${keysLabel("B")})`} onClick={() => addCell(notebook, "below", "code", "edit")}>
+      <button type="button" class="nb-tool-wide" aria-label="Add a code cell" title={`Add a code cell below (${keysLabel("B")})`} onClick={() => addCell(notebook, "below", "code", "edit")}>
         <Icon name="plus" size={14} />
+        <Narrow icon="code" />
         <span>Code</span>
       </button>
-      <button type="button" class="nb-tool-wide" title="Add a text cell below" onClick={() => addCell(notebook, "below", "markdown", "edit")}>
+      <button type="button" class="nb-tool-wide" aria-label="Add a text cell" title="Add a text cell below" onClick={() => addCell(notebook, "below", "markdown", "edit")}>
         <Icon name="plus" size={14} />
+        <Narrow icon="markdown" />
         <span>Text</span>
       </button>
       <TypePicker notebook={notebook} />
@@ -64,6 +66,15 @@ export function Toolbar({ notebook, commands }: ToolbarProps) {
       <span class="nb-spacer" />
       <KernelButton notebook={notebook} />
     </div>
+  );
+}
+
+/** In place of the word where there is no room for it. */
+function Narrow({ icon }: { icon: IconName }) {
+  return (
+    <i class="nb-narrow">
+      <Icon name={icon} size={14} />
+    </i>
   );
 }
 

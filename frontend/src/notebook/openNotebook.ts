@@ -8,7 +8,7 @@ import { requestJson } from "../api/client";
 import type { Kernelspec, OpenedDocument, Role } from "../api/types";
 import { NotebookModel } from "../crdt/notebookModel";
 import { documentToNbformat, sameContent } from "../crdt/nbformat";
-import { type CopyKey, dropCopy, findUnsentCopies, KeptCopy } from "../crdt/persistence";
+import { type CopyKey, dropCopy, dropOldCopies, findUnsentCopies, KeptCopy } from "../crdt/persistence";
 import { Presence } from "../crdt/presence";
 import { DocumentProvider } from "../crdt/provider";
 import type { JsonObject } from "../crdt/schema";
@@ -261,6 +261,7 @@ export class OpenNotebook {
 
   async #findDrafts(): Promise<void> {
     await this.provider.whenSynced;
+    dropOldCopies(Date.now());
     for (const { key, doc } of await findUnsentCopies(this.#copyKey)) {
       const notebook = documentToNbformat(doc);
       if (sameContent(doc, this.doc)) {
