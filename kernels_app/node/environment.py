@@ -56,5 +56,26 @@ def kernel_environment(
     return {**made, **requested}
 
 
-# One history for all people of a hub would show each what the others ran.
-IPYTHON_CONFIG = "c = get_config()\nc.HistoryManager.hist_file = ':memory:'\n"
+# Read by IPython kernels before they make their sockets; lies in their IPYTHONDIR.
+# One history for all people of a hub would show each what the others ran. And a publisher drops messages
+# past its high-water mark (1,000 by default): under load, lines of a quick `print(…, flush=True)`.
+IPYTHON_CONFIG = """\
+c = get_config()
+c.HistoryManager.hist_file = ":memory:"
+
+
+def _keep_every_message():
+    import zmq
+    from ipykernel.kernelapp import IPKernelApp
+
+    init_iopub = IPKernelApp.init_iopub
+
+    def init_iopub_unbounded(self, context):
+        context.setsockopt(zmq.SNDHWM, 0)
+        init_iopub(self, context)
+
+    IPKernelApp.init_iopub = init_iopub_unbounded
+
+
+_keep_every_message()
+"""

@@ -307,7 +307,9 @@ async def test_the_death_of_a_kernel_ends_its_runs_with_the_reason(
 ) -> None:
     notebook = node.notebook()
     await notebook.start()
-    first, second = await notebook.run(f"print('last words', flush=True)\n{source}", "2")
+    first, second = await notebook.run(
+        f"import time; print('last words', flush=True); time.sleep(0.5)\n{source}", "2"
+    )
     died = await notebook.finished(first)
     assert died.status == "died"
     assert words in died.reason
@@ -379,6 +381,17 @@ async def test_twenty_thousand_flushed_lines_arrive_whole(node: RunningNode) -> 
         assert whole.decode() == expected
     else:
         assert await notebook.text(run_id) == expected
+
+
+async def test_a_kernels_publisher_drops_nothing_and_its_history_stays_in_memory(node: RunningNode) -> None:
+    notebook = node.notebook()
+    await notebook.start()
+    [run_id] = await notebook.run(
+        "from ipykernel.kernelapp import IPKernelApp\n"
+        "print(IPKernelApp.instance().iopub_socket.sndhwm, get_ipython().history_manager.hist_file)"
+    )
+    assert (await notebook.finished(run_id)).status == "ok"
+    assert await notebook.text(run_id) == "0 :memory:\n"
 
 
 async def test_a_question_is_answered_and_waits_for_the_running_cell(node: RunningNode) -> None:
