@@ -13,6 +13,7 @@ import { InputPrompt } from "./InputPrompt";
 import { MarkdownCell } from "./MarkdownCell";
 import type { OpenNotebook } from "./openNotebook";
 import { Outputs } from "./outputs";
+import "./cell.css";
 
 export interface CellProps {
   notebook: OpenNotebook;
