@@ -80,7 +80,7 @@ export function createTextEditor(parent: HTMLElement, options: TextEditorOptions
         wrapsLines(options.path) ? EditorView.lineWrapping : [],
         language.of([]),
         readOnly.of(readOnlyExtension(options.isReadOnly)),
-        EditorView.contentAttributes.of({ "aria-label": `Text of ${options.path}. Escape leaves the editor.` }),
+        EditorView.contentAttributes.of({ tabindex: "0", "aria-label": `Text of ${options.path}. Escape leaves the editor.` }),
         EditorView.updateListener.of((update) => {
           if (update.docChanged) options.onChange();
           if (update.docChanged || update.selectionSet) options.onPosition(positionIn(update.state));

@@ -173,7 +173,11 @@ function UsageCard({ quotas }: { quotas: readonly Usage[] }) {
               {formatAmount(quota.used, quota.unit, quota.limit === null)}
               {quota.limit !== null && <span class="muted"> of {formatAmount(quota.limit, quota.unit)}</span>}
             </dd>
-            {quota.limit !== null && <Meter used={quota.used} limit={quota.limit} label={quota.title} />}
+            {quota.limit !== null && (
+              <dd class="usage-meter">
+                <Meter used={quota.used} limit={quota.limit} label={quota.title} />
+              </dd>
+            )}
           </div>
         ))}
       </dl>

@@ -11,7 +11,7 @@ import { navigate, projectUrl } from "../router";
 import { CloseCode } from "../socket";
 import { registerCommands } from "../store/commands";
 import { onHubBack } from "../store/connection";
-import { INITIAL_SIDE_WIDTH_PX, layout, showPanel } from "../store/layout";
+import { INITIAL_SIDE_WIDTH_PX, layout, NARROW_PX, showPanel } from "../store/layout";
 import { isSignedOut } from "../store/me";
 import { canEdit, kernels, projects } from "../store/projects";
 import { followProject } from "../store/projectHints";
@@ -33,7 +33,7 @@ export function ProjectPage({ project, path }: { project: Project; path: string 
 
   useEffect(() => {
     // On a phone the panel covers the page: files until one is chosen, then the file.
-    const isNarrow = innerWidth < 700;
+    const isNarrow = innerWidth < NARROW_PX;
     if (path === null) {
       work.tabs.deactivate();
       if (isNarrow) showPanel("files");
@@ -55,7 +55,7 @@ export function ProjectPage({ project, path }: { project: Project; path: string 
     <div class="page project-page">
       <TopBar
         actions={
-          <Button kind="plain" icon="people" class="share-button" aria-label="Share" onClick={() => openShare(project)}>
+          <Button kind="plain" icon="people" class="share-button" onClick={() => openShare(project)}>
             Share
           </Button>
         }

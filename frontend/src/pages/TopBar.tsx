@@ -13,6 +13,8 @@ import { openHelp } from "./help";
 /** The bar at the top of every page: where one is, search, and the person's menu. */
 export function TopBar({ children, actions }: { children?: ComponentChildren; actions?: ComponentChildren }) {
   const hasFiles = fileEntries.value !== null;
+  const search = hasFiles ? "Search files and commands" : "Search commands";
+  const searchKeys = keysLabel(hasFiles ? "Mod-P" : "Mod-K");
   return (
     <header class="top-bar">
       <div class="top-where">
@@ -22,10 +24,10 @@ export function TopBar({ children, actions }: { children?: ComponentChildren; ac
         </a>
         {children}
       </div>
-      <button type="button" class="top-search" aria-label={hasFiles ? "Search files and commands" : "Search commands"} onClick={() => openPalette(hasFiles ? "files" : "commands")}>
+      <button type="button" class="top-search" onClick={() => openPalette(hasFiles ? "files" : "commands")}>
         <Icon name="search" size={14} />
-        <span>{hasFiles ? "Search files and commands" : "Search commands"}</span>
-        <kbd>{keysLabel(hasFiles ? "Mod-P" : "Mod-K")}</kbd>
+        <span>{search}</span>
+        <kbd>{searchKeys}</kbd>
       </button>
       <div class="top-actions">
         {actions}
@@ -83,13 +85,9 @@ function PersonButton() {
   );
 }
 
-/** Initials on a ground whose hue belongs to the name. */
+/** Initials on a ground whose hue belongs to the name. They are no text of the page: the name stands beside or in a label. */
 export function Avatar({ name, color }: { name: string; color?: string }) {
-  return (
-    <span class="avatar" style={{ background: color ?? `oklch(0.47 0.12 ${String(hueOf(name))})` }} aria-hidden="true">
-      {initialsOf(name)}
-    </span>
-  );
+  return <span class="avatar" style={{ background: color ?? `oklch(0.47 0.12 ${String(hueOf(name))})` }} data-initials={initialsOf(name)} aria-hidden="true" />;
 }
 
 export function initialsOf(name: string): string {

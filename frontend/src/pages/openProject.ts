@@ -2,6 +2,7 @@ import type { Project } from "../api/types";
 import { FileActions } from "../panels/fileActions";
 import { navigate, projectUrl } from "../router";
 import { ProjectFiles } from "../store/files";
+import { NARROW_PX, showPanel } from "../store/layout";
 import { parentOf } from "../store/paths";
 import { ProjectTabs } from "../store/tabs";
 import { sendToProject, UploadQueue } from "../store/uploads";
@@ -27,7 +28,10 @@ export function openProject(project: Project): OpenProject {
   const uploads = new UploadQueue(sendToProject(project.id), (path) => void files.hint(parentOf(path)));
   const show = (path: string | null) => {
     // The address already names it when a tab is chosen twice; then only the tab needs to come up.
-    if (path !== null) tabs.open(path);
+    if (path !== null) {
+      tabs.open(path);
+      if (innerWidth < NARROW_PX) showPanel(null);
+    }
     navigate(projectUrl(project, path));
   };
   const work: OpenProject = { files, tabs, uploads, show, actions: new FileActions(files, tabs, uploads, show) };

@@ -13,13 +13,9 @@ export function ActivityBar({ runningCount, onSettings }: { runningCount: number
   return (
     <nav class="activity-bar" aria-label="Panels">
       {PANELS.map(({ panel, icon, label }) => (
-        <button key={panel} type="button" class="activity" aria-pressed={panel === shown} aria-label={label} title={label} onClick={() => togglePanel(panel)}>
+        <button key={panel} type="button" class="activity" aria-pressed={panel === shown} aria-label={label} aria-description={panel === "running" ? `${String(runningCount)} in this project` : undefined} title={label} onClick={() => togglePanel(panel)}>
           <Icon name={icon} size={20} />
-          {panel === "running" && runningCount > 0 && (
-            <span class="badge" aria-label={`${String(runningCount)} running`}>
-              {runningCount}
-            </span>
-          )}
+          {panel === "running" && runningCount > 0 && <span class="badge" data-count={runningCount} aria-hidden="true" />}
         </button>
       ))}
       <span class="activity-space" />

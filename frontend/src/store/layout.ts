@@ -8,10 +8,12 @@ interface Layout {
 }
 
 export const INITIAL_SIDE_WIDTH_PX = 264;
+/** Below this width the panel covers the page, as in the style sheets. */
+export const NARROW_PX = 700;
 const KEY = "hub.layout";
 
 function stored(): Layout {
-  const isNarrow = innerWidth < 700;
+  const isNarrow = innerWidth < NARROW_PX;
   const initial: Layout = { panel: isNarrow ? null : "files", sideWidth: INITIAL_SIDE_WIDTH_PX };
   try {
     const saved = JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Layout>;

@@ -55,7 +55,9 @@ describe("ProjectTabs", () => {
   test("tabs follow a folder that is moved, and only that folder", () => {
     for (const path of ["data/a.csv", "data/raw/b.csv", "database.txt"]) tabs.open(path);
     tabs.open("data/a.csv");
+    const untouched = tabs.get("database.txt");
     tabs.moved("data", "old/data");
+    expect(tabs.get("database.txt")).toBe(untouched);
     expect(paths()).toEqual(["old/data/a.csv", "old/data/raw/b.csv", "database.txt"]);
     expect(tabs.active.value).toBe("old/data/a.csv");
   });

@@ -53,10 +53,10 @@ export function Dialog({ title, children, footer, size = "small", onClose, onSub
           } else trapTab(event, event.currentTarget);
         }}
       >
-        <header class="dialog-header">
+        <div class="dialog-header">
           <h2 id={titleId}>{title}</h2>
           <IconButton icon="close" label="Close" onClick={onClose} />
-        </header>
+        </div>
         <form
           noValidate
           onSubmit={(event) => {
@@ -65,7 +65,7 @@ export function Dialog({ title, children, footer, size = "small", onClose, onSub
           }}
         >
           <div class="dialog-body">{children}</div>
-          {footer && <footer class="dialog-footer">{footer}</footer>}
+          {footer && <div class="dialog-footer">{footer}</div>}
         </form>
       </div>
     </div>

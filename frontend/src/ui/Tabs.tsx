@@ -105,8 +105,9 @@ export function Tabs({ items, active, label, onSelect, onClose, onContextMenu, o
               {item.unsaved && <span class="visually-hidden">, unsaved</span>}
             </button>
             {onClose && (
-              <span class="tab-end">
-                <span class="tab-dot" aria-hidden="true" />
+              // A tab list may hold nothing but tabs. Without a pointer, the Delete key and the command close a tab.
+              <span class="tab-end" aria-hidden="true">
+                <span class="tab-dot" />
                 <IconButton icon="close" label={`Close ${item.title}`} size={14} tabIndex={-1} onClick={() => onClose(item.id)} />
               </span>
             )}
