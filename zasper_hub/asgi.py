@@ -16,12 +16,15 @@ from kernels_app.consumers import websocket_urlpatterns as kernel_routes  # noqa
 from notebooks_app.api.body_limit import BodyLimit  # noqa: E402
 from notebooks_app.consumers import websocket_urlpatterns as notebook_routes  # noqa: E402
 from zasper_hub.accounts.sockets import SocketRoutes  # noqa: E402
+from zasper_hub.daphne_flow import DaphneFlow  # noqa: E402
 
 websocket_urlpatterns = [*notebook_routes, *kernel_routes]
 
-application = ProtocolTypeRouter(
-    {
-        "http": BodyLimit(http_application),
-        "websocket": SocketRoutes(websocket_urlpatterns),
-    }
+application = DaphneFlow(
+    ProtocolTypeRouter(
+        {
+            "http": BodyLimit(http_application),
+            "websocket": SocketRoutes(websocket_urlpatterns),
+        }
+    )
 )
