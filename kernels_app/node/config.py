@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -12,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from kernels_app.bus.identifiers import NodeId
+from kernels_app.node.folding_runs import FoldingLimits
 
 _NODE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
@@ -34,6 +36,7 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout_s: float = 60.0
     shutdown_s: float = 7.5
     log_level: str = "INFO"
+    output_limits: FoldingLimits = FoldingLimits()
 
 
 def read_config(environment: Mapping[str, str]) -> NodeConfig:
@@ -62,8 +65,29 @@ def read_config(environment: Mapping[str, str]) -> NodeConfig:
         ],
         start_timeout_s=_seconds(environment, "NODE_START_TIMEOUT_S", 60.0),
         shutdown_s=_seconds(environment, "NODE_SHUTDOWN_S", 7.5),
-        log_level=environment.get("NODE_LOG_LEVEL", "INFO").upper(),
+        log_level=_log_level(environment.get("NODE_LOG_LEVEL") or "INFO"),
+        output_limits=_output_limits(environment),
     )
+
+
+def _log_level(text: str) -> str:
+    level = text.upper()
+    if level not in logging.getLevelNamesMapping():
+        raise ConfigError(f"NODE_LOG_LEVEL is none of Python's log levels: {text}")
+    return level
+
+
+def _output_limits(environment: Mapping[str, str]) -> FoldingLimits:
+    """`NODE_OUTPUT_<FIELD>` for each field of FoldingLimits, whole numbers above zero."""
+    changes: dict[str, int] = {}
+    for field in FoldingLimits.__struct_fields__:
+        name = f"NODE_OUTPUT_{field.upper()}"
+        text = environment.get(name)
+        if text:
+            if not (text.isascii() and text.isdigit()) or int(text) == 0:
+                raise ConfigError(f"{name} is not a whole number above zero: {text}")
+            changes[field] = int(text)
+    return FoldingLimits(**changes)
 
 
 def _needed(environment: Mapping[str, str], name: str) -> str:

@@ -26,6 +26,7 @@ from kernels_app.bus.envelopes import (
 from kernels_app.bus.identifiers import KernelId, NodeId
 from kernels_app.bus.operations import KernelStateName
 from kernels_app.bus.transport import Transport
+from kernels_app.node.folding_runs import FoldingLimits
 from kernels_app.node.kernel import Kernel
 from kernels_app.node.launching import Launcher
 from kernels_app.node.lifecycle import ENDED
@@ -62,6 +63,7 @@ class KernelHost:
         context: KernelContext,
         clock_ms: Callable[[], int],
         start_timeout_s: float,
+        output_limits: FoldingLimits,
     ) -> None:
         self._tasks = tasks
         self._node_id = node_id
@@ -72,6 +74,7 @@ class KernelHost:
         self._context = context
         self._clock_ms = clock_ms
         self._start_timeout_s = start_timeout_s
+        self._output_limits = output_limits
         self._hosted: dict[KernelId, _Hosted] = {}
 
     @property
@@ -140,6 +143,7 @@ class KernelHost:
                 command.document_id,
                 command.log_generation,
                 clock_ms=self._clock_ms,
+                limits=self._output_limits,
                 on_pressure=lambda is_high: hosted.kernel.on_pressure(is_high),  # noqa: PLW0108  made below
                 on_superseded=lambda: hosted.kernel.stop("lost", "Another kernel took over the notebook."),
             )

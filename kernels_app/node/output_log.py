@@ -23,6 +23,7 @@ from kernels_app.bus.identifiers import (
 from kernels_app.bus.operations import AnyOperation, encode_batch
 from kernels_app.bus.transport import Publication, Transport, TransportError
 from kernels_app.node.folding import Folding
+from kernels_app.node.folding_runs import FoldingLimits
 
 logger = logging.getLogger(__name__)
 
@@ -67,11 +68,12 @@ class OutputLog:
         generation: int,
         *,
         clock_ms: Callable[[], int],
+        limits: FoldingLimits | None = None,
         on_pressure: Callable[[bool], None] = lambda is_high: None,
         on_superseded: Callable[[], None] = lambda: None,
     ) -> None:
         self.document_id = document_id
-        self.folding = Folding(self._next_seq)
+        self.folding = Folding(self._next_seq, limits)
         self._transport = transport
         self._generation = generation
         self._clock_ms = clock_ms

@@ -84,6 +84,7 @@ class Supervisor:
                 context=self._context,
                 clock_ms=self._clock_ms,
                 start_timeout_s=self._config.start_timeout_s,
+                output_limits=self._config.output_limits,
             )
             outbox_task = tasks.create_task(self._outbox.run())
             background = [

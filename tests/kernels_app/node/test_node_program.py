@@ -17,6 +17,8 @@ from kernels_app.bus.identifiers import EVENTS_STREAM, NODES_KEY, node_lease
 from kernels_app.bus.opening import open_transport
 from kernels_app.bus.operations import AnyOperation, Started
 from kernels_app.bus.transport import Transport, TransportError
+from kernels_app.node.config import read_config
+from kernels_app.node.folding_runs import FoldingLimits
 from tests.kernels_app.bus.valkey_server import ValkeyServer
 from tests.kernels_app.node.running_node import KERNEL_PYTHON, NODE_ID, ROOT, Notebook
 from tests.kernels_app.node.test_running_kernels import process_is_gone, process_is_there
@@ -126,6 +128,8 @@ async def pids_of(notebook: Notebook, source: str) -> list[int]:
         ({"NODE_KERNEL_PYTHON": "/nowhere/python"}, "NODE_KERNEL_PYTHON"),
         ({"NODE_PROJECTS_ROOT": "/nowhere"}, "NODE_PROJECTS_ROOT"),
         ({"NODE_SHUTDOWN_S": "soon"}, "NODE_SHUTDOWN_S"),
+        ({"NODE_OUTPUT_MAX_OUTPUTS": "-1"}, "NODE_OUTPUT_MAX_OUTPUTS"),
+        ({"NODE_LOG_LEVEL": "loud"}, "NODE_LOG_LEVEL"),
         ({"REDIS_URL": ""}, "REDIS_URL"),
         ({"REDIS_URL": "http://x"}, "http"),
         ({"NODE_RUN_DIR": "/tmp/" + "x" * 120}, "too long"),
@@ -148,6 +152,19 @@ def test_a_wrong_configuration_is_one_clear_line(tmp_path: Path, changes: dict[s
     assert done.returncode == 64
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_each_limit_of_outputs_is_a_setting(tmp_path: Path) -> None:
+    environment = {
+        "NODE_PROJECTS_ROOT": str(tmp_path),
+        "NODE_RUN_DIR": str(tmp_path),
+        "NODE_KERNEL_PYTHON": sys.executable,
+        "REDIS_URL": "memory://x",
+    }
+    assert read_config(environment).output_limits == FoldingLimits()
+    for field in FoldingLimits.__struct_fields__:
+        config = read_config({**environment, f"NODE_OUTPUT_{field.upper()}": "7"})
+        assert config.output_limits == FoldingLimits(**{field: 7})
 
 
 def test_no_module_of_django_is_in_the_nodes_process() -> None:
