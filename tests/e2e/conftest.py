@@ -25,12 +25,6 @@ CHROMIUM_ARGUMENTS = [
 VIEWPORTS = {"wide": (1440, 900), "small": (1024, 768), "phone": (390, 844)}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/e2e" in str(item.path):
-            item.add_marker(pytest.mark.e2e)
-
-
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveHub]:
     # Playwright's sync API runs an event loop in this thread; Django must not mind.
@@ -96,6 +90,19 @@ def screenshot(page: Page, name: str) -> Path:
     path = ARTIFACTS / f"{name}.png"
     page.screenshot(path=path)
     return path
+
+
+def screenshots(page: Page, name: str) -> None:
+    """The page in three sizes and both themes, as `name-<size>-<theme>.png`."""
+    for size, (width, height) in VIEWPORTS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme="light" if theme == "light" else "dark")
+            page.wait_for_timeout(150)  # the layout of the new size is painted
+            screenshot(page, f"{name}-{size}-{theme}")
+    page.emulate_media(color_scheme="light")
+    width, height = VIEWPORTS["wide"]
+    page.set_viewport_size({"width": width, "height": height})
 
 
 def sign_in(page: Page, hub: LiveHub, username: str = ADMIN, password: str = PASSWORD) -> None:
