@@ -1,4 +1,5 @@
-import type { Kernel } from "../api/types";
+import { useEffect } from "preact/hooks";
+import type { Kernel, KernelState } from "../api/types";
 import { projectUrl } from "../router";
 import { formatAgo } from "../store/format";
 import { nameOf } from "../store/paths";
@@ -8,9 +9,17 @@ import { confirm } from "../ui/Dialog";
 import { toastError } from "../ui/toast";
 import { kernelStateTitle } from "./kernelState";
 
+const PASSING: ReadonlySet<KernelState> = new Set(["pending", "starting", "restarting", "stopping"]);
+const PASSING_REFRESH_MS = 1_000; // such a state lasts a second or two, and nobody hints at its end outside its project
+
 /** My live kernels, each with its state and a way to stop it. */
 export function RunningList({ projectId, showsProject = false }: { projectId?: string; showsProject?: boolean }) {
   const all = kernels.data.value;
+  useEffect(() => {
+    if (!all?.some((kernel) => PASSING.has(kernel.state))) return;
+    const timer = setTimeout(() => void kernels.refresh(), PASSING_REFRESH_MS);
+    return () => clearTimeout(timer);
+  }, [all]);
   const shown = (all ?? []).filter((kernel) => projectId === undefined || kernel.project.id === projectId);
   if (all === null) return kernels.error.value ? <p class="inline-error">{kernels.error.value.message}</p> : <p class="muted quiet-note">Looking…</p>;
   if (shown.length === 0) return <p class="muted quiet-note">Nothing is running{projectId === undefined ? "" : " in this project"}.</p>;
