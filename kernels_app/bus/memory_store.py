@@ -71,7 +71,7 @@ class MemoryStore:
             for item in publications:
                 entry_id = None if item.log is None else self._append(item.log, item.payload, item.entry_id)
                 results.append(entry_id)
-                if item.topic is not None:
+                if item.topic is not None and (item.log is None or entry_id is not None):
                     for listener in list(self._listeners.get(item.topic, ())):
                         listener(item.payload)
             return results

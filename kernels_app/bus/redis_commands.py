@@ -56,6 +56,14 @@ end
 return 1
 """
 
+# KEYS: log. ARGV: id, payload field, payload, topic. What the log refuses is not told to listeners either: a writer
+# that was superseded reaches nobody. (An error of XADD ends the script with that error.)
+APPEND_AND_PUBLISH = """
+local id = redis.call('XADD', KEYS[1], ARGV[1], ARGV[2], ARGV[3])
+redis.call('PUBLISH', ARGV[4], ARGV[3])
+return id
+"""
+
 
 class Address(msgspec.Struct, frozen=True):
     """Where the server is. `path` for a unix socket, else `host` and `port`."""
@@ -123,28 +131,29 @@ def is_stale_id(reply: object) -> bool:
 
 
 def write_commands(publications: Sequence[Publication]) -> list[Command]:
-    commands: list[Command] = []
-    for item in publications:
-        if item.log is not None:
-            commands.append(("XADD", item.log, item.entry_id or "*", PAYLOAD_FIELD, item.payload))
-        if item.topic is not None:
-            commands.append(("PUBLISH", item.topic, item.payload))
-    return commands
+    """One command for each publication."""
+    return [_write_command(item) for item in publications]
+
+
+def _write_command(item: Publication) -> Command:
+    if item.log is None:
+        return ("PUBLISH", item.topic or "", item.payload)
+    if item.topic is None:
+        return ("XADD", item.log, item.entry_id or "*", PAYLOAD_FIELD, item.payload)
+    return (
+        "EVAL", APPEND_AND_PUBLISH, 1, item.log, item.entry_id or "*", PAYLOAD_FIELD, item.payload, item.topic,
+    )  # fmt: skip
 
 
 def write_results(publications: Sequence[Publication], replies: Iterable[object]) -> list[StreamId | None]:
     """Ids of log entries. Raises when a write failed for another reason than a stale id."""
-    rest = iter(replies)
     results: list[StreamId | None] = []
-    for item in publications:
-        entry_id: StreamId | None = None
-        if item.log is not None:
-            reply = next(rest)
-            if not is_stale_id(reply):
-                entry_id = as_id(checked(reply))
-        if item.topic is not None:
-            checked(next(rest))
-        results.append(entry_id)
+    for item, reply in zip(publications, replies, strict=True):
+        if item.log is None:
+            checked(reply)
+            results.append(None)
+        else:
+            results.append(None if is_stale_id(reply) else as_id(checked(reply)))
     return results
 
 

@@ -59,7 +59,8 @@ class Transport(Protocol):
 
     async def write(self, publications: Sequence[Publication]) -> list[StreamId | None]:
         """Write all, in order, in one round trip; the ids given to log entries (None for topics
-        and for entries refused because their explicit id is not above the log's last)."""
+        and for entries refused because their explicit id is not above the log's last: those are
+        not published on their topic either)."""
         ...
 
     async def read_log(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import signal
+
+# An absolute path with folders: `/srv/hub/run/kernel-1.json`, but not `/`, `n/a` or the path of an address.
+_PATH = re.compile(r"(?<![\w./~-])/(?:[^\s/:;,'\"“”()\[\]<>]+/)+([^\s/:;,'\"“”()\[\]<>]*)")
 
 # The hub keeps this much.
 MAX_REASON_CHARS = 480
@@ -19,7 +23,7 @@ def exit_reason(code: int | None, last_words: str, *, is_ready: bool, display_na
     else:
         text = f"The kernel “{display_name}” ended by itself{when} (exit code {code})."
     if last_words:
-        text += f" Its last words: {last_words}"
+        text += f" Its last words: {without_folders(last_words)}"
     return short(text)
 
 
@@ -27,11 +31,15 @@ def launch_reason(error: OSError, *, program: str, display_name: str) -> str:
     """Of a process that could not be started."""
     match error:
         case FileNotFoundError() if error.filename in (program, None) or str(error.filename) == program:
-            return short(f"The program of the kernel “{display_name}” is not installed: {program}.")
+            return short(
+                f"The program of the kernel “{display_name}” is not installed: {without_folders(program)}."
+            )
         case FileNotFoundError() | NotADirectoryError():
             return "The notebook's folder does not exist any more."
         case PermissionError():
-            return short(f"The kernel “{display_name}” may not be started: no permission for {program}.")
+            return short(
+                f"The kernel “{display_name}” may not be started: no permission for {without_folders(program)}."
+            )
         case _:
             return short(f"The kernel “{display_name}” could not be started: {error.strerror or error}.")
 
@@ -40,6 +48,11 @@ def memory_reason(used_bytes: int, limit_bytes: int) -> str:
     """`Killed at 512 MiB of 512 MiB.` and what to do."""
     used = max(used_bytes, limit_bytes)
     return f"Killed at {size(used)} of {size(limit_bytes)}. Free memory in the notebook, or ask for more."
+
+
+def without_folders(text: str) -> str:
+    """The text with `…/name` for each absolute path: where things are on the server is nobody's business."""
+    return _PATH.sub(r"…/\1", text)
 
 
 def size(count: int) -> str:

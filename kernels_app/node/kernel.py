@@ -17,7 +17,7 @@ from kernels_app.bus.identifiers import NodeId
 from kernels_app.bus.operations import KernelChanged, KernelStateName
 from kernels_app.node import lifecycle
 from kernels_app.node.connection import Connection
-from kernels_app.node.endings import exit_reason, launch_reason, memory_reason, short
+from kernels_app.node.endings import exit_reason, launch_reason, memory_reason, short, without_folders
 from kernels_app.node.environment import RefusedVariable
 from kernels_app.node.kernelspecs import UnknownKernelspec
 from kernels_app.node.launching import Launcher, LaunchRefused
@@ -210,6 +210,8 @@ class Kernel:
             case lifecycle.Announce():
                 self._announce_when_settled()
             case lifecycle.OpenQueue():
+                if self._provisioner is not None:
+                    self._provisioner.forget_output()  # its greeting is not its last words
                 self.runs.open()
             case lifecycle.EndRuns(running_status, queued_status, reason):
                 self.runs.end_all(running_status, queued_status, reason)
@@ -251,7 +253,7 @@ class Kernel:
                 reason = (
                     launch_reason(error, program=program, display_name=self._display_name)
                     if isinstance(error, OSError)
-                    else f"The kernel “{self._display_name}” cannot be started: {error}"
+                    else f"The kernel “{self._display_name}” cannot be started: {without_folders(str(error))}"
                 )
                 await self._release()
                 self._step(lifecycle.LaunchFailed(reason))
@@ -283,7 +285,7 @@ class Kernel:
 
     def _on_start_timeout(self) -> None:
         if self._provisioner is not None:
-            words = last_lines(self._provisioner.last_output())
+            words = without_folders(last_lines(self._provisioner.last_output()))
             reason = f"The kernel “{self._display_name}” did not answer within {self._start_timeout_s:.0f} s."
             self._step(lifecycle.StartTimedOut(short(f"{reason} {words}".strip())))
 

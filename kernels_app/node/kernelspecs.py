@@ -58,7 +58,9 @@ class Kernelspecs:
         except (NoSuchKernel, KeyError) as error:
             names = ", ".join(sorted(self._source.find_kernel_specs())) or "none"
             raise UnknownKernelspec(f"There is no kernel “{name}” here. Installed: {names}.") from error
-        except (OSError, ValueError, TypeError) as error:
+        except OSError as error:
+            raise UnknownKernelspec(f"The kernelspec “{name}” cannot be read: {error.strerror}.") from error
+        except (ValueError, TypeError) as error:
             raise UnknownKernelspec(f"The kernelspec “{name}” cannot be read: {error}") from error
         if not spec.argv or not all(isinstance(argument, str) for argument in spec.argv):
             raise UnknownKernelspec(f"The kernelspec “{name}” names no program.")

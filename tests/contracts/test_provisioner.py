@@ -139,6 +139,8 @@ async def test_the_exit_code_is_told_at_once(provisioner: NodeProvisioner, tmp_p
     assert await provisioner.poll() == 7
     assert not provisioner.has_process
     assert provisioner.last_output() == "last words"
+    provisioner.forget_output()
+    assert provisioner.last_output() == ""
 
 
 async def test_the_signal_that_ended_it_is_told(provisioner: NodeProvisioner, tmp_path: Path) -> None:

@@ -299,6 +299,21 @@ async def test_one_publication_reaches_log_and_topic(transport: Transport) -> No
     assert await transport.read_log("log") == [Entry(StreamId("4-0"), b"both")]
 
 
+async def test_what_the_log_refuses_is_not_heard_on_the_topic(transport: Transport) -> None:
+    heard: list[bytes | None] = []
+    await transport.subscribe("topic", heard.append)
+
+    def both(payload: bytes, entry_id: str) -> Publication:
+        return Publication(payload, log="log", entry_id=StreamId(entry_id), topic="topic")
+
+    ids = await transport.write(
+        [both(b"a", "4-0"), both(b"late", "3-0"), both(b"again", "4-0"), both(b"b", "5-0")]
+    )
+    assert ids == ["4-0", None, None, "5-0"]
+    await eventually(lambda: len(heard) >= 2)
+    assert heard == [b"a", b"b"]
+
+
 async def test_a_failing_listener_does_not_silence_the_others(transport: Transport) -> None:
     heard: list[bytes | None] = []
 

@@ -42,6 +42,10 @@ class NodeProvisioner(KernelProvisionerBase):
         """The last lines the kernel's process wrote to its standard output and error."""
 
     @abstractmethod
+    def forget_output(self) -> None:
+        """What was written until now is not part of `last_output` any more."""
+
+    @abstractmethod
     def memory_bytes(self) -> int:
         """Memory in use by all processes of the kernel; 0 when there are none."""
 

@@ -132,6 +132,10 @@ class ProcessProvisioner(NodeProvisioner):
         self._read_output()
         return self._output.decode("utf-8", "replace").strip()
 
+    def forget_output(self) -> None:
+        self._read_output()
+        self._output.clear()
+
     def memory_bytes(self) -> int:
         if self._process is None or not self.has_process:
             return 0

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from kernels_app.node.endings import MAX_REASON_CHARS, exit_reason, launch_reason, memory_reason
+from kernels_app.node.endings import (
+    MAX_REASON_CHARS,
+    exit_reason,
+    launch_reason,
+    memory_reason,
+    without_folders,
+)
 from kernels_app.node.environment import RefusedVariable, kernel_environment
 from kernels_app.node.kernelspecs import (
     Kernelspecs,
@@ -145,7 +151,26 @@ def test_launch_failures_name_what_is_missing() -> None:
     def reason(error: OSError) -> str:
         return launch_reason(error, program="/x/kernel", display_name="P")
 
-    assert "not installed: /x/kernel" in reason(FileNotFoundError(2, "No such file", "/x/kernel"))
+    assert "not installed: …/kernel." in reason(FileNotFoundError(2, "No such file", "/x/kernel"))
     assert "folder does not exist" in reason(FileNotFoundError(2, "No such file", "/projects/p"))
-    assert "no permission" in reason(PermissionError(13, "Permission denied", "/x/kernel"))
+    assert reason(PermissionError(13, "Permission denied", "/x/kernel")).endswith(
+        "no permission for …/kernel."
+    )
     assert "Cannot allocate memory" in reason(OSError(12, "Cannot allocate memory"))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("--existing /srv/hub/run/kernel-1.json", "--existing …/kernel-1.json"),
+        ('File "/srv/env/lib/x.py", line 3, in f', 'File "…/x.py", line 3, in f'),
+        ("cannot open '/srv/a/b.txt': no such file", "cannot open '…/b.txt': no such file"),
+        ("(/srv/hub/)", "(…/)"),
+        ("PATH=/usr/local/bin:/usr/bin", "PATH=…/bin:…/bin"),
+        ("n/a, 1/2/3, a/b/c, http://host/a/b, ./a/b, ../a/b, / and /tmp", None),
+    ],
+)
+def test_no_sentence_tells_the_servers_folders(text: str, shown: str | None) -> None:
+    assert without_folders(text) == (text if shown is None else shown)
+    if shown is not None:
+        assert shown in exit_reason(1, text, is_ready=True, display_name="P")
