@@ -79,7 +79,9 @@ class LiveHub:
         try:
             wait_for("the hub is ready", self._is_ready, timeout_s=START_TIMEOUT_S)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.logs()}") from None
+            logs = self.logs()
+            self.stop()
+            raise AssertionError(f"{error}\n{logs}") from None
 
     def _is_ready(self) -> bool:
         assert self._process is not None

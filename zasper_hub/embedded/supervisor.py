@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zasper_hub.embedded.programs import Program
+from zasper_hub.settings.environment import BASE_DIR
 
 PR_SET_PDEATHSIG = 1  # Linux: <sys/prctl.h>
 RESTART_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -63,6 +64,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 env=dict(self.program.environment),
+                cwd=BASE_DIR,
                 # Its own session: Ctrl-C in the terminal reaches the parent alone, which ends all in order.
                 start_new_session=True,
                 pass_fds=self.program.inherited_fds,

@@ -127,4 +127,6 @@ function isPopupOpen(notebook: OpenNotebook): boolean {
 function leaveEditor(notebook: OpenNotebook): void {
   notebook.undo.separate();
   notebook.selection.setMode("command");
+  // At once, not with the next drawing: the next key must not be typed into the editor that was left.
+  document.activeElement?.closest<HTMLElement>("[data-cell-id]")?.focus({ preventScroll: true });
 }
