@@ -200,6 +200,9 @@ class BlockingMemoryTransport:
     def delete_value(self, key: str) -> None:
         self._store.delete_value(key)
 
+    def put_field(self, key: str, field: str, value: bytes) -> None:
+        self._store.put_field(key, field, value)
+
     def get_fields(self, key: str) -> dict[str, bytes]:
         return self._store.get_fields(key)
 

@@ -65,6 +65,9 @@ class BlockingRedisTransport:
     def delete_value(self, key: str) -> None:
         self._one(("DEL", key))
 
+    def put_field(self, key: str, field: str, value: bytes) -> None:
+        self._one(("HSET", key, field, value))
+
     def get_fields(self, key: str) -> dict[str, bytes]:
         return commands.as_fields(self._one(("HGETALL", key)))
 
