@@ -27,12 +27,35 @@ def document_id(client: httpx.Client, project: dict[str, str], path: str) -> str
     return str(answer.json()["id"])
 
 
+def add_member(client: httpx.Client, project: dict[str, str], username: str, role: str) -> None:
+    client.post(
+        f"projects/{project['id']}/members", json={"username": username, "role": role}
+    ).raise_for_status()
+
+
+def project_url(hub: LiveHub, project: dict[str, str], path: str = "") -> str:
+    """Address of the project's page, of one of its files when `path` is given."""
+    url = f"{hub.url}/p/{project['team']}/{project['slug']}"
+    return f"{url}/f/{quote(path)}" if path else url
+
+
+def file_row(page: Page, name: str) -> Locator:
+    """The file's row in the open list of files."""
+    return page.get_by_role("tree", name="Files").get_by_role("treeitem", name=name)
+
+
+def live_sources(client: httpx.Client, document: str) -> dict[str, str]:
+    """Cell id → source, as the hub has the live document now."""
+    cells = client.get(f"documents/{document}/notebook").raise_for_status().json()["cells"]
+    return {cell["id"]: "".join(cell["source"]) for cell in cells}
+
+
 class NotebookPage:
     """An open notebook. Cells are found by their id; they are scrolled to before they are looked at."""
 
     def __init__(self, page: Page, hub: LiveHub, project: dict[str, str], path: str) -> None:
         self.page = page
-        self._url = f"{hub.url}/p/{project['team']}/{project['slug']}/f/{quote(path)}"
+        self._url = project_url(hub, project, path)
 
     def open(self) -> NotebookPage:
         self.page.goto(self._url)
@@ -62,3 +85,19 @@ class NotebookPage:
         cell = self.cell(cell_id)
         expect(cell).not_to_have_attribute("aria-label", _AT_WORK, timeout=timeout_s * 1000)
         expect(cell.get_by_text(label).first).to_be_visible(timeout=timeout_s * 1000)
+
+    def type_into(self, cell_id: str, text: str) -> None:
+        """At the end of the cell's source, key by key; leaves the editor."""
+        self.cell(cell_id).locator(".ed").first.click()
+        self.page.keyboard.press("ControlOrMeta+End")
+        self.page.keyboard.type(text)
+        self.page.keyboard.press("Escape")
+
+    def expect_source(self, cell_id: str, text: str) -> None:
+        expect(self.cell(cell_id).locator(".ed").first).to_contain_text(text)
+
+    def expect_saved(self) -> None:
+        """The hub has every edit."""
+        expect(
+            self.page.get_by_role("contentinfo", name="Status").get_by_text("Saved", exact=True)
+        ).to_be_visible()

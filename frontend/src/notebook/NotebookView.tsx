@@ -7,6 +7,7 @@ import { requestJson } from "../api/client";
 import { messageOf } from "../api/errors";
 import type { KernelState, OpenedDocument, Project } from "../api/types";
 import type { SavedState } from "../crdt/provider";
+import { isHubReachable } from "../store/connection";
 import { me } from "../store/me";
 import type { TabStatus } from "../store/status";
 import { Button } from "../ui/Button";
@@ -102,7 +103,9 @@ function tellStatus(now: Opening, status: Signal<TabStatus>): void {
     people: notebook.presence.people.value,
     readOnly: notebook.role.value === "viewer",
   };
-  const saved = SAVED[notebook.provider.saved.value.state];
+  // The browser may know that it is offline long before the connection notices.
+  const isKeptHere = !isHubReachable.value && notebook.provider.hasUnsentEdits.value;
+  const saved = isKeptHere ? "offline" : SAVED[notebook.provider.saved.value.state];
   if (saved) next.saved = saved;
   if (notebook.cursor.value) next.position = notebook.cursor.value;
   status.value = next;
