@@ -19,6 +19,8 @@ from kernels_app.bus.identifiers import (
     StreamId,
 )
 from kernels_app.bus.operations import KernelStateName
+from kernels_app.bus.relay_envelopes import RelayCommand, RelayMail
+from kernels_app.bus.terminals import AnyTerminalCommand
 
 VERSION = 1
 
@@ -194,7 +196,7 @@ class CommMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag=
     buffers: list[bytes] = []
 
 
-AnyMail = KernelAnswer | CommMessage
+AnyMail = KernelAnswer | CommMessage | RelayMail
 
 
 class KernelSpecInfo(msgspec.Struct, frozen=True):
@@ -218,20 +220,20 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_command_decoder = msgspec.msgpack.Decoder(AnyCommand)
+_command_decoder = msgspec.msgpack.Decoder(AnyCommand | RelayCommand | AnyTerminalCommand)
 _event_decoder = msgspec.msgpack.Decoder(AnyEvent)
 _mail_decoder = msgspec.msgpack.Decoder(AnyMail)
 _note_decoder = msgspec.msgpack.Decoder(RunNote)
 _document_note_decoder = msgspec.msgpack.Decoder(DocumentNote)
 
 
-def encode(message: AnyCommand | AnyEvent | AnyMail | RunNote | DocumentNote) -> bytes:
+def encode(message: AnyCommand | RelayCommand | AnyEvent | AnyMail | RunNote | DocumentNote) -> bytes:
     return _encoder.encode(message)
 
 
-def decode_command(payload: bytes) -> AnyCommand:
+def decode_command(payload: bytes) -> AnyCommand | RelayCommand | AnyTerminalCommand:
     """Raises msgspec.ValidationError / DecodeError when it is none."""
-    command: AnyCommand = _command_decoder.decode(payload)
+    command: AnyCommand | RelayCommand | AnyTerminalCommand = _command_decoder.decode(payload)
     return command
 
 

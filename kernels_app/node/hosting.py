@@ -25,6 +25,7 @@ from kernels_app.bus.envelopes import (
 )
 from kernels_app.bus.identifiers import KernelId, NodeId
 from kernels_app.bus.operations import KernelStateName
+from kernels_app.bus.relay_envelopes import RelayCommand
 from kernels_app.bus.transport import Transport
 from kernels_app.node.folding_runs import FoldingLimits
 from kernels_app.node.kernel import Kernel
@@ -32,6 +33,8 @@ from kernels_app.node.launching import Launcher
 from kernels_app.node.lifecycle import ENDED
 from kernels_app.node.outbox import Outbox
 from kernels_app.node.output_log import OutputLog
+from kernels_app.node.relay_kernel import KernelRelay
+from kernels_app.node.relaying import NodeRelay
 from kernels_app.node.zeromq.channels import KernelContext
 
 logger = logging.getLogger(__name__)
@@ -76,6 +79,7 @@ class KernelHost:
         self._start_timeout_s = start_timeout_s
         self._output_limits = output_limits
         self._hosted: dict[KernelId, _Hosted] = {}
+        self.relay = NodeRelay(node_id=node_id, fence=fence, transport=transport, find=self._find_relay)
 
     @property
     def kernel_count(self) -> int:
@@ -85,8 +89,11 @@ class KernelHost:
     def is_busy(self) -> bool:
         return any(kernel.state.name not in ("idle", *ENDED) for kernel in self._live())
 
-    def handle(self, command: AnyCommand) -> None:
+    def handle(self, command: AnyCommand | RelayCommand) -> None:
         """Carries out a command; one of another life of this node is refused."""
+        if isinstance(command, RelayCommand):
+            self.relay.handle(command)
+            return
         if command.fence != self._fence:
             logger.warning("Refused a command with fence %d for kernel %s.", command.fence, command.kernel_id)
             if isinstance(command, StartKernel):
@@ -156,6 +163,7 @@ class KernelHost:
             outbox=self._outbox,
             clock_ms=self._clock_ms,
             start_timeout_s=self._start_timeout_s,
+            on_relay_news=self.relay.on_news,
         )
         hosted = _Hosted(kernel, log)
         self._hosted[command.kernel_id] = hosted
@@ -221,6 +229,10 @@ class KernelHost:
             for task in (hosted.task, hosted.log_task):
                 if task is not None:
                     task.cancel()
+
+    def _find_relay(self, kernel_id: KernelId) -> KernelRelay | None:
+        hosted = self._hosted.get(kernel_id)
+        return None if hosted is None else hosted.kernel.relay
 
     def _live(self) -> Iterator[Kernel]:
         return (hosted.kernel for hosted in self._hosted.values() if hosted.kernel.state.name not in ENDED)

@@ -26,6 +26,7 @@ from kernels_app.node.outbox import Outbox
 from kernels_app.node.output_log import OutputLog
 from kernels_app.node.provisioners.base import NodeProvisioner
 from kernels_app.node.provisioners.process import last_lines
+from kernels_app.node.relay_kernel import KernelRelay
 from kernels_app.node.runs import KernelRuns
 from kernels_app.node.zeromq.channels import ChannelName, KernelChannels, KernelContext
 from kernels_app.node.zeromq.frames import KernelMessage
@@ -60,11 +61,18 @@ class Kernel:
         outbox: Outbox,
         clock_ms: Callable[[], int],
         start_timeout_s: float,
+        on_relay_news: Callable[[KernelRelay], None] = lambda relay: None,
     ) -> None:
         self.command = command
         self.kernel_id = command.kernel_id
         self.state = State()
         self.runs = KernelRuns(command.kernel_id, log=log, outbox=outbox, send=self._send, clock_ms=clock_ms)
+        self.relay = KernelRelay(
+            command.kernel_id,
+            send=self._send_frames,
+            on_news=on_relay_news,
+            on_pressure=lambda is_high: self._pause("relay", is_high),
+        )
         self._node_id = node_id
         self._launcher = launcher
         self._context = context
@@ -166,6 +174,7 @@ class Kernel:
     # What the channels tell
 
     def on_kernel_message(self, channel: ChannelName, message: KernelMessage) -> None:
+        self.relay.hear(channel, message)
         if channel == "iopub":
             if message.msg_type == "status":
                 self._on_status(message)
@@ -216,8 +225,10 @@ class Kernel:
             case lifecycle.EndRuns(running_status, queued_status, reason):
                 self.runs.end_all(running_status, queued_status, reason)
             case lifecycle.EndProcess(is_polite):
+                self.relay.close()
                 self._spawn(self._end_process(is_polite))
             case lifecycle.CloseDown():
+                self.relay.end(self.state.reason)
                 self._closed.set()
             case _:
                 assert_never(action)
@@ -263,6 +274,7 @@ class Kernel:
             await asyncio.shield(self._release())
             raise
         self._channels = KernelChannels(self._context, launch.connection, self)
+        self.relay.open()
         self._spawn(self._watch(provisioner))
         self._step(lifecycle.Launched())
         self._nudge()
@@ -351,6 +363,9 @@ class Kernel:
                 metadata=metadata,
                 buffers=buffers,
             )
+
+    def _send_frames(self, channel: ChannelName, signed: list[bytes], buffers: list[bytes]) -> bool:
+        return self._channels is not None and self._channels.send_frames(channel, signed, buffers)
 
     def _pause(self, cause: str, is_needed: bool) -> None:
         """Stops the kernel's processes where they are while any cause lasts: memory stays bounded

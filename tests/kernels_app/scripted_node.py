@@ -128,7 +128,8 @@ class ScriptedNode:
         entries = self.store.read_log(command_stream(self.node_id), self._read_up_to, None)
         if entries:
             self._read_up_to = entries[-1].id
-        found = [decode_command(entry.payload) for entry in entries]
+        decoded = [decode_command(entry.payload) for entry in entries]
+        found = [command for command in decoded if isinstance(command, AnyCommand)]
         for command in found:
             if isinstance(command, StartKernel) and command.document_id is not None:
                 self._generations[command.document_id] = command.log_generation

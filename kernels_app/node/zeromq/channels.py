@@ -12,7 +12,13 @@ from typing import Literal, Protocol
 import zmq
 
 from kernels_app.node.connection import Connection
-from kernels_app.node.zeromq.frames import InvalidMessage, KernelMessage, build_message, parse_message
+from kernels_app.node.zeromq.frames import (
+    DELIMITER,
+    InvalidMessage,
+    KernelMessage,
+    build_message,
+    parse_message,
+)
 from kernels_app.node.zeromq.signing import Signer
 
 logger = logging.getLogger(__name__)
@@ -116,6 +122,17 @@ class KernelChannels:
         socket.send_multipart(frames, flags=zmq.DONTWAIT)
         # Sending may have taken the signal that something can be read.
         self._loop.call_soon(self._drain, channel)
+
+    def send_frames(self, channel: ChannelName, signed: list[bytes], buffers: list[bytes]) -> bool:
+        """A message as a client made it: header, parent header, metadata, content. False once closed."""
+        socket = self._sockets.get(channel)
+        if socket is None:
+            return False
+        socket.send_multipart(
+            [DELIMITER, self._signer.sign(signed), *signed, *buffers], flags=zmq.DONTWAIT, copy=False
+        )
+        self._loop.call_soon(self._drain, channel)
+        return True
 
     def close(self) -> None:
         for descriptor in self._descriptors.values():

@@ -37,6 +37,7 @@ class KernelMessage(msgspec.Struct, frozen=True):
     metadata_frame: bytes
     content_frame: bytes
     buffers: list[bytes] = []
+    parent_frame: bytes = b"{}"
 
     def content(self) -> dict[str, Any]:
         """Raises InvalidMessage when it is not a JSON object."""
@@ -97,6 +98,7 @@ def parse_message(frames: Sequence[bytes], signer: Signer) -> KernelMessage:
         metadata_frame=metadata_frame,
         content_frame=content_frame,
         buffers=list(frames[start + 1 + SIGNED_FRAMES :]),
+        parent_frame=parent_frame,
     )
 
 
