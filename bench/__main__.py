@@ -1,24 +1,49 @@
-"""`python -m bench [scenario …]`: run the named scenarios, or all."""
+"""`python -m bench [scenario …] [--seconds S] [--repeats N]`: run the named scenarios, or all."""
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import sys
 
-from bench import idle_hub, rest_while_busy
+from bench.options import Options
+from bench.peers import PeerMissing
 
-SCENARIOS = {"rest_while_busy": rest_while_busy.main, "idle_hub": idle_hub.main}
+# Each is a module of this name with `main(options)`.
+SCENARIOS = (
+    "relay",
+    "flood",
+    "idle_people",
+    "launch_storm",
+    "overload",
+    "reconnect_storm",
+    "slow_reader",
+    "browser",
+    "rest_while_busy",
+    "idle_hub",
+)
 
 
-def main(names: list[str]) -> int:
-    unknown = [name for name in names if name not in SCENARIOS]
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the hub beside its peers.")
+    parser.add_argument("scenarios", nargs="*", metavar="scenario", help=", ".join(SCENARIOS))
+    parser.add_argument("--seconds", type=float, default=Options.seconds, help="of one load")
+    parser.add_argument("--repeats", type=int, default=Options.repeats, help="of each load, in alternation")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.scenarios if name not in SCENARIOS]
     if unknown:
-        print(f"no such scenario: {', '.join(unknown)}; there are: {', '.join(SCENARIOS)}", file=sys.stderr)
-        return 2
-    for name in names or list(SCENARIOS):
+        parser.error(f"no such scenario: {', '.join(unknown)}; there are: {', '.join(SCENARIOS)}")
+    options = Options(seconds=arguments.seconds, repeats=arguments.repeats)
+    failed = []
+    for name in arguments.scenarios or SCENARIOS:
         print(f"== {name}", flush=True)
-        SCENARIOS[name]()
-    return 0
+        try:
+            importlib.import_module(f"bench.{name}").main(options)
+        except (PeerMissing, RuntimeError, AssertionError) as error:
+            print(f"{name} failed: {error}", file=sys.stderr, flush=True)
+            failed.append(name)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

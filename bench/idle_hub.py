@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 
 from bench.measuring import cpu_seconds, pss_bytes, write_result
+from bench.options import Options
 from tests.live_hub import LiveHub, running_hub
 
 SETTLE_S = 20
@@ -45,7 +46,7 @@ def measure() -> dict[str, Any]:
     }
 
 
-def main() -> None:
+def main(options: Options) -> None:
     figures = measure()
     print(json.dumps(figures, indent=1))
     print(f"written to {write_result('idle_hub', figures).name}; the bar: 260 MB and 1 % of a core")

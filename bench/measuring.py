@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from bench.options import Options
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -63,14 +66,37 @@ def cpu_seconds(pid: int) -> float:
     return times.user + times.system
 
 
-def write_result(scenario: str, figures: dict[str, Any]) -> Path:
-    """Keep a result with its machine and date in bench/results/."""
+class MachineLoad:
+    """Cores in use by everything on the machine over a time."""
+
+    cores = 0.0
+    seconds = 0.0
+
+    def other_cores(self, own_cpu_s: float) -> float:
+        """Without what is known to be ours."""
+        return round(max(0.0, self.cores - own_cpu_s / self.seconds), 2)
+
+
+@contextlib.contextmanager
+def machine_load() -> Iterator[MachineLoad]:
+    """Measures while the block runs: how busy the machine was tells how far a latency can be trusted."""
+    load, before, begun = MachineLoad(), psutil.cpu_times(), time.monotonic()
+    yield load
+    after = psutil.cpu_times()
+    load.seconds = time.monotonic() - begun
+    busy = sum(after) - sum(before) - (after.idle - before.idle) - (after.iowait - before.iowait)
+    load.cores = busy / load.seconds
+
+
+def write_result(scenario: str, figures: dict[str, Any], options: Options | None = None) -> Path:
+    """Keep a result with its machine, date and options in bench/results/."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{scenario}.json"
     document = {
         "scenario": scenario,
         "measured_on": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": asdict(this_machine()),
+        "options": None if options is None else asdict(options),
         "figures": figures,
     }
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from bench.measuring import quantile, write_result
+from bench.options import Options
 from tests.live_hub import running_hub, wait_for
 
 DURATION_S = 60
@@ -26,7 +27,7 @@ EXTRA_S = 30
 
 
 def notebook_of(source: str) -> bytes:
-    cell = {
+    cell: dict[str, Any] = {
         "cell_type": "code", "id": "busy", "metadata": {}, "source": source, "outputs": [], "execution_count": None,
     }  # fmt: skip
     return json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}).encode()
@@ -75,7 +76,7 @@ def measure(kernel_count: int = 2) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+def main(options: Options) -> None:
     figures = measure()
     print(json.dumps(figures, indent=1))
     print(f"written to {write_result('rest_while_busy', figures).name}; the bar: p99 at most 100 ms")
