@@ -83,6 +83,7 @@ class NotebookPage:
         """Until the prompt shows a count and the cell neither waits nor runs."""
         label = f"[{count}]" if count is not None else "["
         cell = self.cell(cell_id)
+        self.page.mouse.move(0, 0)  # under the pointer a cell shows its run button instead
         expect(cell).not_to_have_attribute("aria-label", _AT_WORK, timeout=timeout_s * 1000)
         expect(cell.get_by_text(label).first).to_be_visible(timeout=timeout_s * 1000)
 
