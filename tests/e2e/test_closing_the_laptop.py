@@ -78,7 +78,7 @@ def test_a_minute_of_trouble(browser: Browser, hub: LiveHub) -> None:
         for shown in (notebook, other):
             shown.wait_until_done("cell-0", 1)
             assert shown_lines(shown) == EXPECTED.splitlines()
-            expect(shown.cell("cell-0").get_by_text("min").first).to_be_visible()
+            assert shown.duration("cell-0").startswith("1 m")
         context.close()
         second.close()
 

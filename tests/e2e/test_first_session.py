@@ -51,7 +51,7 @@ def test_sign_in_upload_and_run_a_real_notebook(page: Page, hub: LiveHub, tmp_pa
     for number, cell_id in enumerate(code_cells, start=1):
         cell = page.locator(f'article[data-cell-id="{cell_id}"]')
         cell.scroll_into_view_if_needed()
-        expect(cell.get_by_text(f"[{number}]")).to_be_visible()
+        expect(cell.locator(".nb-prompt")).to_have_text(f"[{number}]")
 
     client = hub.client()
     project = next(one for one in client.get("projects").json() if one["slug"] == "churn-analysis")
