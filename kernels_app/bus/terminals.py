@@ -2,7 +2,7 @@
 
 Output goes to a topic of its own for each reader (one open socket at one terminal), numbered by byte offsets since the
 terminal's start. The node keeps the last part of it and is the only source of truth: a reader that finds a gap, or that
-was interrupted, attaches again from the offset it has. Each reader says how far it is; a terminal whose readers are
+was interrupted, comes again from the offset it has. Each reader says how far it is; a terminal whose readers are
 behind is not read, so its programs wait.
 """
 
@@ -19,6 +19,8 @@ VERSION = 1
 TerminalId = NewType("TerminalId", str)
 ReaderId = NewType("ReaderId", str)
 
+# In the labels of a node's NodeInfo: it runs terminals.
+TERMINALS_LABEL = "terminals"
 # How far a reader may be behind, and how much input may be under way: enough for the wire's latency.
 WINDOW_BYTES = 128 << 10
 INPUT_WINDOW_BYTES = 64 << 10
@@ -99,10 +101,10 @@ class ReaderCommand(TerminalCommand, frozen=True, kw_only=True):
 
 
 class AttachReader(ReaderCommand, frozen=True, kw_only=True, tag="terminal_attach"):
-    """From now on the reader gets output: after `after`, or all that is kept. A reader may attach again at any time."""
+    """From now on the reader gets output: from `after` on if that is still kept, else all that is kept. Whoever finds a
+    gap comes again as another reader."""
 
     after: int | None = None
-    input_from: int = 0  # number of bytes of its input that it knows to be taken
 
 
 class ConfirmOutput(ReaderCommand, frozen=True, kw_only=True, tag="terminal_confirm"):

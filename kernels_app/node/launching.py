@@ -11,10 +11,12 @@ import msgspec
 
 from kernels_app.bus.envelopes import StartKernel
 from kernels_app.bus.identifiers import KernelId
+from kernels_app.bus.terminals import StartTerminal
 from kernels_app.node.connection import Connection, ipc_connection, tcp_connection
 from kernels_app.node.environment import IPYTHON_CONFIG, kernel_environment
 from kernels_app.node.kernelspecs import Kernelspecs, kernel_transport
 from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
+from kernels_app.node.provisioners.terminal_base import TerminalPlan
 
 # Makes a provisioner for one launch: `(kernel_id, jupyter_client KernelSpec)`.
 MakeProvisioner = Callable[[str, Any], NodeProvisioner]
@@ -81,6 +83,27 @@ class Launcher:
             connection=connection,
             display_name=spec.display_name or command.kernelspec_name,
             is_interrupted_by_message=spec.interrupt_mode == "message",
+        )
+
+    def terminal_plan(self, command: StartTerminal) -> TerminalPlan:
+        """As for a kernel of the project: same environment, a folder inside the project. Raises LaunchRefused."""
+        project = self._folder(command.project_path, "")
+        try:
+            cwd = self._folder(command.project_path, command.cwd)
+        except LaunchRefused:
+            cwd = project
+        return TerminalPlan(
+            terminal_id=command.terminal_id,
+            environment=kernel_environment(
+                node_environment=self._node_environment,
+                requested={},
+                kernel_python=self.kernelspecs.kernel_python,
+                ipython_folder=self._ipython_folder,
+                cpu_cores=command.limits.cpu_cores,
+            ),
+            project_folder=project,
+            cwd=cwd,
+            limits=command.limits,
         )
 
     def forget(self, kernel_id: KernelId, connection: Connection) -> None:

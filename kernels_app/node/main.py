@@ -18,6 +18,7 @@ from kernels_app.node.provisioners.base import NodeProvisioner
 from kernels_app.node.provisioners.guardian import Guardian
 from kernels_app.node.provisioners.process import ProcessProvisioner
 from kernels_app.node.provisioners.processes import MemoryScan
+from kernels_app.node.provisioners.terminal_process import ProcessTerminal
 from kernels_app.node.registration import LeaseHeld, LeaseLost
 from kernels_app.node.supervisor import Supervisor
 from kernels_app.node.zeromq.channels import KernelContext
@@ -66,6 +67,9 @@ async def run_node(config: NodeConfig) -> None:
             guardian=guardian, memory_scan=memory_scan, kernel_id=kernel_id, kernel_spec=spec, parent=None
         )
 
+    def make_terminal() -> ProcessTerminal:
+        return ProcessTerminal(guardian=guardian, memory_scan=memory_scan)
+
     try:
         launcher = Launcher(
             kernelspecs=Kernelspecs(
@@ -83,6 +87,7 @@ async def run_node(config: NodeConfig) -> None:
             context=context,
             clock_ms=lambda: time.time_ns() // 1_000_000,
             provisioner_name="process",
+            make_terminal=make_terminal,
         )
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):

@@ -11,13 +11,17 @@ import msgspec
 
 from kernels_app.bus.envelopes import KernelSpecInfo, NodeInfo, NodeStarted, NodeStopped, decode_command
 from kernels_app.bus.identifiers import NodeId, StreamId, command_stream
+from kernels_app.bus.terminals import TERMINALS_LABEL, TerminalCommand
 from kernels_app.bus.transport import FROM_START, Transport, TransportError
 from kernels_app.node.config import NodeConfig
 from kernels_app.node.hosting import KernelHost
+from kernels_app.node.kernelspec_logos import publish_logos
 from kernels_app.node.launching import Launcher
 from kernels_app.node.outbox import Outbox
 from kernels_app.node.provisioners.processes import machine_memory_bytes, usable_cpu_count
+from kernels_app.node.provisioners.terminal_base import MakeTerminal
 from kernels_app.node.registration import LeaseLost, Registration
+from kernels_app.node.terminal_host import TerminalHost
 from kernels_app.node.zeromq.channels import KernelContext
 
 logger = logging.getLogger(__name__)
@@ -49,13 +53,16 @@ class Supervisor:
         context: KernelContext,
         clock_ms: Callable[[], int],
         provisioner_name: str,
+        make_terminal: MakeTerminal | None = None,
     ) -> None:
+        """Without `make_terminal` the node has no terminals."""
         self._config = config
         self._transport = transport
         self._launcher = launcher
         self._context = context
         self._clock_ms = clock_ms
         self._provisioner_name = provisioner_name
+        self._make_terminal = make_terminal
         self._outbox = Outbox(transport, clock_ms)
         self._registration = Registration(transport, config.node_id, config.holder, info=self._info)
         self._kernelspecs: list[KernelSpecInfo] = []
@@ -86,11 +93,23 @@ class Supervisor:
                 start_timeout_s=self._config.start_timeout_s,
                 output_limits=self._config.output_limits,
             )
+            terminals = TerminalHost(
+                tasks,
+                node_id=self._config.node_id,
+                fence=self._registration.fence,
+                transport=self._transport,
+                outbox=self._outbox,
+                launcher=self._launcher,
+                make_terminal=self._make_terminal,
+                clock_ms=self._clock_ms,
+            )
             outbox_task = tasks.create_task(self._outbox.run())
             background = [
                 tasks.create_task(work)
                 for work in (
-                    self._follow_commands(host),
+                    self._follow_commands(host, terminals),
+                    terminals.watch(),
+                    host.relay.run(),
                     self._hear_interruptions(host),
                     self._watch_memory(host),
                     self._trim_commands(),
@@ -100,12 +119,14 @@ class Supervisor:
             logger.info("Node %s is up (fence %d).", self._config.node_id, self._registration.fence)
             try:
                 await self._or_stopped(self._registration.keep())
-                await self._shut_down(host)
+                await self._shut_down(host, terminals)
             except LeaseLost as error:
                 lost = error
                 logger.error("%s Its kernels end now.", error)
                 await host.end_all("lost", "The hub gave its node up.")
+                await terminals.end_all("The hub gave its node up.")
             host.cancel()
+            terminals.cancel()
             for task in (outbox_task, *background):
                 task.cancel()
         if lost is not None:
@@ -149,7 +170,7 @@ class Supervisor:
     async def _last_command(self) -> StreamId:
         return await self._transport.last_id(command_stream(self._config.node_id)) or FROM_START
 
-    async def _follow_commands(self, host: KernelHost) -> None:
+    async def _follow_commands(self, host: KernelHost, terminals: TerminalHost) -> None:
         stream = command_stream(self._config.node_id)
         async for entry in self._transport.follow_log(stream, after=self._position):
             try:
@@ -158,12 +179,14 @@ class Supervisor:
                 logger.warning("A command cannot be read: %s", error)
             else:
                 try:
-                    host.handle(command)
+                    if isinstance(command, TerminalCommand):
+                        terminals.handle(command)
+                    else:
+                        host.handle(command)
                 except Exception:
                     # One command's failure must not stop those for the other kernels.
-                    logger.exception(
-                        "A command failed: %s for kernel %s", type(command).__name__, command.kernel_id
-                    )
+                    kernel_id = getattr(command, "kernel_id", "")
+                    logger.exception("A command failed: %s for kernel %s", type(command).__name__, kernel_id)
             self._position = entry.id
 
     async def _trim_commands(self) -> None:
@@ -199,15 +222,20 @@ class Supervisor:
     async def _refresh_kernelspecs(self) -> None:
         """A kernel installed later is offered without a restart."""
         while True:
+            await publish_logos(self._transport, self._launcher.kernelspecs, self._kernelspecs)
             await asyncio.sleep(KERNELSPECS_S)
             self._kernelspecs = await asyncio.to_thread(self._launcher.kernelspecs.all)
 
-    async def _shut_down(self, host: KernelHost) -> None:
-        """Ends kernels, writes what is left, gives the lease back; within the configured time."""
+    async def _shut_down(self, host: KernelHost, terminals: TerminalHost) -> None:
+        """Ends kernels and terminals, writes what is left, gives the lease back; within the configured time."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._config.shutdown_s
         logger.info("Node %s stops; %d kernels end.", self._config.node_id, host.kernel_count)
-        await _within(deadline - FLUSH_S - RELEASE_S, host.end_all("stopped", "The hub was shut down."))
+        reason = "The hub was shut down."
+        await asyncio.gather(
+            _within(deadline - FLUSH_S - RELEASE_S, host.end_all("stopped", reason)),
+            _within(deadline - FLUSH_S - RELEASE_S, terminals.end_all(reason)),
+        )
         self._outbox.event(
             NodeStopped(node_id=self._config.node_id, fence=self._registration.fence, at=self._clock_ms())
         )
@@ -224,6 +252,7 @@ class Supervisor:
             memory_bytes=machine_memory_bytes(),
             cpu_count=usable_cpu_count(),
             kernel_count=0 if self._host is None else self._host.kernel_count,
+            labels={} if self._make_terminal is None else {TERMINALS_LABEL: "yes"},
             renewed_at=self._clock_ms(),
         )
 

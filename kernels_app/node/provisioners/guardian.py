@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import subprocess
 
-# Reads process groups to watch from its standard input. The input ends when the node is gone,
-# however it went; then every group still watched is killed. A shell, because it needs under 1 MB.
+# Reads process groups to watch from its standard input; each is a session too. The input ends when the node is gone,
+# however it went; then every group still watched is killed, and what else is in its session (the jobs of a terminal
+# have groups of their own), twice, because one may start another meanwhile. A shell, because it needs under 1 MB.
 _SCRIPT = """
 groups=' '
 while read -r verb id; do
@@ -16,6 +17,15 @@ while read -r verb id; do
   esac
 done
 for id in $groups; do kill -KILL "-$id" 2>/dev/null; done
+for round in 1 2; do
+  for stat in /proc/[0-9]*/stat; do
+    read -r line < "$stat" || continue
+    set -f
+    set -- ${line##*) }
+    set +f
+    case $groups in *" $4 "*) pid=${stat#/proc/}; kill -KILL "${pid%/stat}" ;; esac
+  done
+done 2>/dev/null
 """
 
 

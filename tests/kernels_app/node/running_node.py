@@ -46,6 +46,7 @@ from kernels_app.node.launching import Launcher
 from kernels_app.node.provisioners.guardian import Guardian
 from kernels_app.node.provisioners.process import ProcessProvisioner
 from kernels_app.node.provisioners.processes import MemoryScan
+from kernels_app.node.provisioners.terminal_process import ProcessTerminal
 from kernels_app.node.supervisor import Supervisor
 from kernels_app.node.zeromq.channels import KernelContext
 
@@ -234,6 +235,7 @@ async def running_node(
         context=context,
         clock_ms=lambda: time.time_ns() // 1_000_000,
         provisioner_name="process",
+        make_terminal=lambda: ProcessTerminal(guardian=guardian, memory_scan=scan),
     )
     node = RunningNode(supervisor, wire, guardian)
     task = asyncio.create_task(supervisor.run())

@@ -1,0 +1,153 @@
+"""Terminals as plain processes of the node's user, as the `process` provisioner runs kernels."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Iterable
+
+from kernels_app.node.provisioners.exits import watch_exit
+from kernels_app.node.provisioners.guardian import Guardian
+from kernels_app.node.provisioners.process import NICENESS
+from kernels_app.node.provisioners.processes import MemoryScan, marked_processes, session_processes
+from kernels_app.node.provisioners.terminal_base import FIRST_SIZE, TerminalPlan, TerminalProcess
+
+# In each process of a terminal: finds those that left its session.
+MARKER_NAME = "ZASPER_TERMINAL_ID"
+_SHELLS = ("/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash", "/bin/zsh", "/bin/sh")
+# Runs as the leader of a new session, takes the terminal it has as input for its own, and becomes the shell.
+# A short program instead of a hook between fork and exec, which is not safe where other threads run.
+_LAUNCHER = """
+import fcntl, os, resource, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.nice(int(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+try:
+    os.execv(sys.argv[2], sys.argv[2:])
+except OSError as error:
+    sys.exit(f"The shell cannot be started: {error.strerror}.")
+"""
+
+
+class ProcessTerminal(TerminalProcess):
+    """A shell in a session of its own; the session is ended as a whole."""
+
+    def __init__(self, *, guardian: Guardian, memory_scan: MemoryScan, shell: str | None = None) -> None:
+        self._guardian = guardian
+        self._memory_scan = memory_scan
+        self._shell = shell or _find_shell()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._descriptor = -1
+        self._marker = b""
+        self._exited: asyncio.Future[int] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Also the id of its session."""
+        return None if self._process is None else self._process.pid
+
+    async def start(self, plan: TerminalPlan) -> int:
+        loop = asyncio.get_running_loop()
+        self._descriptor, inner = os.openpty()
+        self._marker = f"{MARKER_NAME}={plan.terminal_id}".encode()
+        try:
+            os.set_blocking(self._descriptor, False)
+            self.resize(*FIRST_SIZE)
+            self._process = await asyncio.to_thread(
+                subprocess.Popen,
+                [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(NICENESS), self._shell],
+                cwd=plan.cwd,
+                env={
+                    **plan.environment,
+                    MARKER_NAME: plan.terminal_id,
+                    "TERM": "xterm-256color",
+                    "COLORTERM": "truecolor",
+                    "SHELL": self._shell,
+                    # One history for all people of a hub would show each what the others typed.
+                    "HISTFILE": "",
+                },
+                stdin=inner,
+                stdout=inner,
+                stderr=inner,
+                start_new_session=True,
+            )
+        finally:
+            os.close(inner)
+        self._guardian.watch(self._process.pid)
+        self._exited = loop.create_future()
+        watch_exit(self._process.pid, self._on_exit)
+        return self._descriptor
+
+    async def wait(self) -> int:
+        assert self._exited is not None, "start comes first"
+        code = await asyncio.shield(self._exited)
+        # What left the session carries the terminal's mark.
+        _kill_all(await asyncio.to_thread(marked_processes, self._marker))
+        return code
+
+    def resize(self, rows: int, columns: int) -> None:
+        if self._descriptor >= 0:
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def hang_up(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGHUP)
+                os.kill(self._process.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            _kill_all(session_processes(self._process.pid))
+
+    async def cleanup(self) -> None:
+        self.kill()
+        if self._process is not None and self._exited is not None:
+            await self.wait()
+            self._guardian.forget(self._process.pid)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def is_at_prompt(self) -> bool:
+        if self._process is None or self._descriptor < 0:
+            return True
+        try:
+            return os.tcgetpgrp(self._descriptor) == self._process.pid
+        except OSError:
+            return True
+
+    def memory_bytes(self) -> int:
+        if self._process is None or self._process.returncode is not None:
+            return 0
+        return self._memory_scan.session_bytes(self._process.pid)
+
+    def _on_exit(self) -> None:
+        assert self._process is not None
+        assert self._exited is not None
+        if self._exited.done():
+            return
+        # Before the shell is reaped its id cannot be given to another session. Twice: one may have forked meanwhile.
+        for _ in range(2):
+            _kill_all(pid for pid in session_processes(self._process.pid) if pid != self._process.pid)
+        self._exited.set_result(self._process.wait())
+
+
+def _find_shell() -> str:
+    return (
+        next((path for path in _SHELLS if os.access(path, os.X_OK)), None) or shutil.which("sh") or "/bin/sh"
+    )
+
+
+def _kill_all(pids: Iterable[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
