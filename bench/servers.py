@@ -20,8 +20,8 @@ from bench.load_client import KernelAddress
 from bench.peers import ROOT, peer_commands
 from tests.live_hub import LiveHub, free_port, running_hub, wait_for
 
-KERNELSPEC = "minimal"
-KERNEL_PROGRAM = "minimal_kernel.py"
+KERNELSPEC, IPYTHON = "minimal", "ipython-bench"
+KERNEL_PROGRAMS = ("minimal_kernel.py", "ipykernel_launcher")
 START_TIMEOUT_S = 60
 
 
@@ -37,19 +37,23 @@ class Server(Protocol):
         """So many kernels that have answered once."""
 
 
-def write_kernelspec(folder: Path) -> None:
-    """`folder/minimal/kernel.json`: one kernel, one interpreter, whoever starts it."""
-    spec = folder / KERNELSPEC
-    spec.mkdir(parents=True)
-    python = ROOT / ".kernel-venv" / "bin" / "python"
-    content = {
-        "argv": [str(python), "-I", str(ROOT / "bench" / KERNEL_PROGRAM), "{connection_file}"],
-        "display_name": "Minimal",
-        "language": "text",
-        # What the hub does with ipykernel too; Jupyter Server decides by its own settings.
-        "metadata": {"zasper": {"transport": "ipc"}},
+def write_kernelspecs(folder: Path) -> None:
+    """The minimal kernel and ipykernel: one program, one interpreter, whoever starts it."""
+    python = str(ROOT / ".kernel-venv" / "bin" / "python")
+    commands = {
+        KERNELSPEC: [python, "-I", str(ROOT / "bench" / "minimal_kernel.py"), "{connection_file}"],
+        IPYTHON: [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
     }
-    (spec / "kernel.json").write_text(json.dumps(content))
+    for name, command in commands.items():
+        (folder / name).mkdir(parents=True)
+        content = {
+            "argv": command,
+            "display_name": name,
+            "language": "python" if name == IPYTHON else "text",
+            # What the hub does with ipykernel anyway; Jupyter Server decides by its own settings.
+            "metadata": {"zasper": {"transport": "ipc"}},
+        }
+        (folder / name / "kernel.json").write_text(json.dumps(content))
 
 
 def process_tree(pid: int) -> list[int]:
@@ -58,7 +62,7 @@ def process_tree(pid: int) -> list[int]:
     found = [pid]
     for child in root.children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            if not any(word.endswith(KERNEL_PROGRAM) for word in child.cmdline()):
+            if not any(word.endswith(KERNEL_PROGRAMS) for word in child.cmdline()):
                 found.append(child.pid)
     return found
 
@@ -101,7 +105,7 @@ class Hub:
 def hub(**environment: str) -> Iterator[Hub]:
     with tempfile.TemporaryDirectory(prefix="zb-") as folder:
         kernelspecs = Path(folder) / "kernels"
-        write_kernelspec(kernelspecs)
+        write_kernelspecs(kernelspecs)
         with running_hub(
             Path(folder) / "data",
             NODE_KERNEL_PATH=str(kernelspecs),
@@ -248,7 +252,7 @@ def jupyterhub(people_count: int = 8, *, starts_servers: bool = True) -> Iterato
 
 def jupyter_environment(folder: Path) -> dict[str, str]:
     """The machine's environment, with all of Jupyter's folders below `folder`, and the kernelspec."""
-    write_kernelspec(folder / "jupyter" / "kernels")
+    write_kernelspecs(folder / "jupyter" / "kernels")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTER", "HUB_"))}
     return {
         **kept,
