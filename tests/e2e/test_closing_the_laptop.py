@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import httpx
 import nbformat
@@ -14,11 +16,12 @@ from playwright.sync_api import Browser, expect
 
 from tests.e2e.conftest import sign_in
 from tests.e2e.pages import NotebookPage, document_id, make_project, upload
-from tests.live_hub import LiveHub, wait_for
+from tests.live_hub import ROOT, LiveHub, wait_for
 from tests.notebook_files import notebook_file, stream_text
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
+KERNEL_PYTHON = ROOT / ".kernel-venv" / "bin" / "python"
 LINE_COUNT = 600
 PRINTING = (
     f"import time\nfor i in range({LINE_COUNT}):\n    print('line', i, flush=True)\n    time.sleep(0.1)\n"
@@ -36,6 +39,18 @@ def shown_lines(notebook: NotebookPage) -> list[str]:
     return text.splitlines()
 
 
+@pytest.fixture
+def python3_kernelspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernelspec `python3` for nbclient: the Python that the hub's kernels use."""
+    folder = tmp_path / "jupyter" / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    argv = [str(KERNEL_PYTHON), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+
+
+@pytest.mark.usefixtures("python3_kernelspec")
 def test_a_minute_of_trouble(browser: Browser, hub: LiveHub) -> None:
     with hub.client() as client:
         project = make_project(client, "Trouble")
