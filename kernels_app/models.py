@@ -62,6 +62,10 @@ class Kernel(models.Model):
     kernelspec_name = models.CharField(max_length=100)
     node = models.ForeignKey(Node, null=True, on_delete=models.SET_NULL, related_name="kernels")
     fence = models.BigIntegerField(default=0)
+    folder = models.CharField(
+        max_length=1000, blank=True, help_text="Where it starts, in the project; without a document."
+    )
+    environment = models.JSONField(default=dict, blank=True, help_text="Variables it was asked to have.")
     log_generation = models.PositiveIntegerField(
         default=0, help_text="Generation in which this kernel writes its document's output log."
     )
@@ -82,6 +86,23 @@ class Kernel(models.Model):
                 condition=models.Q(state__in=LIVE_STATES),
                 name="one_live_kernel_a_document",
             )
+        ]
+
+
+class KernelSession(models.Model):
+    """A Jupyter client's name for "this file with this kernel". Documents of the hub need none."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="kernel_sessions")
+    kernel = models.ForeignKey(Kernel, on_delete=models.CASCADE, related_name="sessions")
+    path = models.CharField(max_length=1000)
+    name = models.CharField(max_length=500, blank=True)
+    type = models.CharField(max_length=50, default="notebook")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "path", "type"], name="one_session_a_path_and_type")
         ]
 
 
@@ -111,7 +132,9 @@ class Run(models.Model):
     source_sha256 = models.CharField(max_length=64)
     source = models.TextField(blank=True, help_text="Kept until it is taken, so that it can be sent again.")
     is_taken = models.BooleanField(default=False, help_text="The kernel's node has it, by the output log.")
-    stop_on_error = models.BooleanField(default=True, help_text="An error aborts what follows in the request.")
+    stop_on_error = models.BooleanField(
+        default=True, help_text="An error aborts what follows in the request."
+    )
     state = models.CharField(max_length=12, choices=RunState.choices, default=RunState.QUEUED)
     execution_count = models.IntegerField(null=True, blank=True)
     queued_at = models.DateTimeField(auto_now_add=True)
@@ -129,15 +152,11 @@ class Run(models.Model):
 class DailyUsage(models.Model):
     """Usage rolled up a person and day: what a compute budget and the usage page read."""
 
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="daily_usage"
-    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="daily_usage")
     day = models.DateField()
     kernel_seconds = models.FloatField(default=0)
     run_seconds = models.FloatField(default=0)
     run_count = models.PositiveIntegerField(default=0)
 
     class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["user", "day"], name="one_usage_a_day")
-        ]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["user", "day"], name="one_usage_a_day")]

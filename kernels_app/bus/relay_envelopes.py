@@ -124,6 +124,7 @@ MailItem = Joined | Messages | Gone | Forgotten
 
 class RelayMail(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="relay_mail"):
     node_id: NodeId
+    fence: int
     items: list[MailItem]
     version: int = VERSION
 

@@ -6,6 +6,13 @@ from typing import Any
 
 from django.urls import path
 
+from kernels_app.consumers.channels import ChannelsConsumer
 from kernels_app.consumers.runs import RunsConsumer
+from kernels_app.consumers.terminals import TerminalConsumer
+from notebooks_app.jupyter.addresses import PROJECT
 
-websocket_urlpatterns: list[Any] = [path("ws/runs/<uuid:document_id>", RunsConsumer.as_asgi())]
+websocket_urlpatterns: list[Any] = [
+    path("ws/runs/<uuid:document_id>", RunsConsumer.as_asgi()),
+    path(f"{PROJECT}api/kernels/<str:kernel_id>/channels", ChannelsConsumer.as_asgi()),
+    path(f"{PROJECT}terminals/websocket/<str:terminal_name>", TerminalConsumer.as_asgi()),
+]

@@ -49,6 +49,7 @@ RETRY_S = 0.1
 # A web process says something every five seconds while it has clients here.
 SILENT_S = 30.0
 SWEEP_S = 1.0
+_GONE = "This kernel does not run any more."
 
 
 class _Reader:
@@ -92,6 +93,9 @@ class NodeRelay:
 
     def handle(self, command: RelayCommand) -> None:
         """What a web process says; a repeat is ignored."""
+        if command.fence != self._fence:
+            self._refuse(command)
+            return
         reader = self._readers.get(command.mailbox)
         is_new = reader is None
         if reader is None:
@@ -106,16 +110,23 @@ class NodeRelay:
         if is_new:
             # Counts of an earlier acquaintance do not compare with ours.
             reader.written_bytes = reader.read_bytes
-        is_foreign = command.fence != self._fence
         for item in command.items:
-            kernel = None if is_foreign else self._find(item.kernel_id)
+            kernel = self._find(item.kernel_id)
             if kernel is None:
                 if isinstance(item, Join):
-                    reader.items.append(Gone(item.kernel_id, "This kernel does not run any more."))
+                    reader.items.append(Gone(item.kernel_id, _GONE))
             else:
                 self._take(reader, kernel, item)
         if reader.items or reader.dirty:
             self._wake.set()
+
+    def _refuse(self, command: RelayCommand) -> None:
+        """For an earlier life of this node: the mail of this one tells so by its number."""
+        reader = self._readers.get(command.mailbox)
+        if reader is None:
+            reader = self._readers[command.mailbox] = _Reader(command.mailbox, self._loop.time())
+        reader.items.append(Gone(KernelId(""), _GONE))
+        self._wake.set()
 
     def _take(self, reader: _Reader, kernel: KernelRelay, item: RelayItem) -> None:
         if isinstance(item, Say):
@@ -213,7 +224,7 @@ class NodeRelay:
             items, kernels = self._collect(reader)
             if items:
                 count += sum(len(item.messages) for item in items if isinstance(item, Messages))
-                payload = encode(RelayMail(node_id=self._node_id, items=items))
+                payload = encode(RelayMail(node_id=self._node_id, fence=self._fence, items=items))
                 publications.append(Publication(payload, log=mailbox_stream(reader.mailbox)))
                 moved.append((reader, len(payload), kernels))
         while publications:

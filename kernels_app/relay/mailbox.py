@@ -9,6 +9,7 @@ import secrets
 import socket
 import time
 import uuid
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -16,6 +17,7 @@ import structlog
 
 from kernels_app.bus.envelopes import AskKernel, KernelAnswer, decode_mail, encode
 from kernels_app.bus.identifiers import KernelId, Mailbox, NodeId, StreamId, command_stream, mailbox_stream
+from kernels_app.bus.relay_envelopes import RelayMail
 from kernels_app.bus.transport import Publication, Transport, TransportError
 from kernels_app.errors import NoKernelReply, TooMany, Unavailable
 
@@ -26,6 +28,7 @@ MAILBOXES_KEY = "hub:mailboxes"
 SIGN_OF_LIFE_S = 60.0
 MAX_QUESTIONS = 1_000  # under way in one process
 TRIM_EVERY = 100
+TRIM_BYTES = 4 * 1024 * 1024
 
 
 class WebMailbox:
@@ -37,6 +40,13 @@ class WebMailbox:
         self.name = Mailbox(f"web-{host}-{os.getpid()}-{secrets.token_hex(4)}")
         self._waiting: dict[str, asyncio.Future[KernelAnswer]] = {}
         self._reader: asyncio.Task[None] | None = None
+        # Called with the raw channels' mail and its size, on the event loop; must not block.
+        self.on_relay_mail: Callable[[RelayMail, int], None] | None = None
+
+    def start(self) -> None:
+        """Reads from now on."""
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.create_task(self._read())
 
     async def ask(
         self,
@@ -57,8 +67,7 @@ class WebMailbox:
         """
         if len(self._waiting) >= MAX_QUESTIONS:
             raise TooMany
-        if self._reader is None or self._reader.done():
-            self._reader = asyncio.create_task(self._read())
+        self.start()
         request_id = uuid.uuid4().hex
         answer: asyncio.Future[KernelAnswer] = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = answer
@@ -95,11 +104,13 @@ class WebMailbox:
     async def _read(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._show_life())
-            count = 0
+            count = size_bytes = 0
             async for entry in self.transport.follow_log(mailbox_stream(self.name), after=StreamId("0-0")):
                 self._take(entry.payload)
                 count += 1
-                if count % TRIM_EVERY == 0:
+                size_bytes += len(entry.payload)
+                if count >= TRIM_EVERY or size_bytes > TRIM_BYTES:
+                    count = size_bytes = 0
                     with contextlib.suppress(TransportError):
                         await self.transport.trim_log(mailbox_stream(self.name), up_to=entry.id)
 
@@ -109,7 +120,14 @@ class WebMailbox:
         except (msgspec.ValidationError, msgspec.DecodeError):
             log.warning("mail_unreadable", mailbox=self.name)
             return
-        if isinstance(mail, KernelAnswer):
+        if isinstance(mail, RelayMail):
+            if self.on_relay_mail is not None:
+                try:
+                    self.on_relay_mail(mail, len(payload))
+                except Exception:
+                    # A mistake of ours with one kernel must not leave the others unread.
+                    log.exception("relay_mail_failed", mailbox=self.name)
+        elif isinstance(mail, KernelAnswer):
             answer = self._waiting.get(mail.request_id)
             if answer is not None and not answer.done():
                 answer.set_result(mail)

@@ -160,8 +160,8 @@ def send_start(kernel: Kernel) -> None:
         kernel_id=KernelId(str(kernel.pk)),
         kernelspec_name=kernel.kernelspec_name,
         project_path=str(kernel.project_id),
-        cwd="" if document is None else _folder_of(document.path),
-        environment={},
+        cwd=kernel.folder if document is None else _folder_of(document.path),
+        environment=kernel.environment,
         limits=Limits(),
         document_id=None if document is None else DocumentId(str(document.pk)),
         log_generation=kernel.log_generation,
@@ -210,7 +210,7 @@ def _choose(document: Document, kernelspec_name: str | None) -> tuple[NodeInfo, 
 
 def _create(*, user: User, document: Document, node: NodeInfo, kernelspec_name: str) -> Kernel:
     """The document's new pending kernel, or the one that somebody else has just made. In a transaction."""
-    _check_quota(user)
+    check_kernel_quota(user)
     Node.objects.get_or_create(node_id=node.node_id, defaults={"fence": node.fence})
     try:
         with transaction.atomic():
@@ -236,7 +236,8 @@ def _create(*, user: User, document: Document, node: NodeInfo, kernelspec_name: 
     return kernel
 
 
-def _check_quota(user: User) -> None:
+def check_kernel_quota(user: User) -> None:
+    """In a transaction. Raises QuotaExceeded."""
     User.objects.select_for_update().get(pk=user.pk)  # who starts two at once waits here
     limit = settings.HUB_MAX_KERNELS_PER_USER
     used = Kernel.objects.filter(user=user, state__in=LIVE_STATES).count()

@@ -1,0 +1,257 @@
+"""`api/kernels` and `api/sessions` of a project's Jupyter-compatible server.
+
+Source of bodies and status codes: Jupyter Server's REST API and its handlers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
+
+from kernels_app.bus.relay_envelopes import connections_key
+from kernels_app.jupyter.bodies import optional_text, optional_uuid
+from kernels_app.models import LIVE_STATES, Kernel, KernelSession, KernelState
+from kernels_app.services.kernels import stop_kernel
+from kernels_app.services.project_kernels import (
+    change_session,
+    close_session,
+    interrupt_live_kernel,
+    open_session,
+    restart_live_kernel,
+    start_project_kernel,
+)
+from notebooks_app.jupyter.endpoints import Call, Endpoint, JupyterError, answer, no_content
+from notebooks_app.wire import blocking_transport
+from zasper_hub.accounts.permissions import Need
+from zasper_hub.accounts.tokens import Scope
+
+# What Jupyter's clients know; the rest of ours is one of these to them.
+_EXECUTION_STATES = {
+    KernelState.PENDING: "starting",
+    KernelState.STARTING: "starting",
+    KernelState.IDLE: "idle",
+    KernelState.BUSY: "busy",
+    KernelState.RESTARTING: "restarting",
+}
+
+all_kernels = Endpoint()
+one_kernel = Endpoint()
+kernel_interrupt = Endpoint()
+kernel_restart = Endpoint()
+all_sessions = Endpoint()
+one_session = Endpoint()
+
+
+@all_kernels.on("GET", Need.VIEWER, Scope.READ)
+def list_kernels(call: Call) -> HttpResponseBase:
+    counts = _connection_counts()
+    return answer([_kernel_model(kernel, counts) for kernel in _live_kernels(call).order_by("created_at")])
+
+
+@all_kernels.on("POST", Need.EDITOR, Scope.RUN)
+def start(call: Call) -> HttpResponseBase:
+    body = call.json_body()
+    kernel = start_project_kernel(
+        user=call.user,
+        project=call.project,
+        kernelspec_name=optional_text(body, "name"),
+        kernel_id=optional_uuid(body, "id") or optional_uuid(body, "kernel_id"),
+        path=optional_text(body, "path") or "",
+        environment=_variables(body),
+    )
+    return answer(_kernel_model(kernel, {}), status=201, location=f"{call.base_path}api/kernels/{kernel.pk}")
+
+
+@one_kernel.on("GET", Need.VIEWER, Scope.READ)
+def show_kernel(call: Call, kernel_id: str) -> HttpResponseBase:
+    return answer(_kernel_model(_kernel(call, kernel_id), _connection_counts()))
+
+
+@one_kernel.on("DELETE", Need.EDITOR, Scope.RUN)
+def delete_kernel(call: Call, kernel_id: str) -> HttpResponseBase:
+    stop_kernel(_kernel(call, kernel_id))
+    return no_content()
+
+
+@kernel_interrupt.on("POST", Need.EDITOR, Scope.RUN)
+def interrupt(call: Call, kernel_id: str) -> HttpResponseBase:
+    interrupt_live_kernel(_kernel(call, kernel_id))
+    return no_content()
+
+
+@kernel_restart.on("POST", Need.EDITOR, Scope.RUN)
+def restart(call: Call, kernel_id: str) -> HttpResponseBase:
+    kernel = _kernel(call, kernel_id)
+    restart_live_kernel(kernel)
+    return answer({**_kernel_model(kernel, _connection_counts()), "execution_state": "starting"})
+
+
+@all_sessions.on("GET", Need.VIEWER, Scope.READ)
+def list_sessions(call: Call) -> HttpResponseBase:
+    counts = _connection_counts()
+    found = [_session_model(item, counts) for item in _live_sessions(call).order_by("created_at")]
+    named = {item["kernel"]["id"] for item in found}
+    for kernel in _live_kernels(call).exclude(document=None).order_by("created_at"):
+        if str(kernel.pk) not in named:
+            found.append(_document_session_model(kernel, counts))
+    return answer(found)
+
+
+@all_sessions.on("POST", Need.EDITOR, Scope.RUN)
+def create_session(call: Call) -> HttpResponseBase:
+    body = call.json_body()
+    path = optional_text(body, "path")
+    notebook = body.get("notebook")
+    if path is None and isinstance(notebook, Mapping):  # as clients of long ago have it
+        path = optional_text(notebook, "path")
+    if not path:
+        raise JupyterError(400, "Missing field in JSON data: path")
+    kernel = body.get("kernel")
+    kernel = kernel if isinstance(kernel, Mapping) else {}
+    session = open_session(
+        user=call.user,
+        project=call.project,
+        path=path,
+        name=optional_text(body, "name") or "",
+        kind=optional_text(body, "type") or "notebook",
+        kernelspec_name=optional_text(kernel, "name"),
+        kernel_id=optional_uuid(kernel, "id"),
+        environment=_variables(body),
+    )
+    return answer(
+        _session_model(session, _connection_counts()),
+        status=201,
+        location=f"{call.base_path}api/sessions/{session.pk}",
+    )
+
+
+@one_session.on("GET", Need.VIEWER, Scope.READ)
+def show_session(call: Call, session_id: str) -> HttpResponseBase:
+    found = _session(call, session_id)
+    counts = _connection_counts()
+    return answer(
+        _session_model(found, counts)
+        if isinstance(found, KernelSession)
+        else _document_session_model(found, counts)
+    )
+
+
+@one_session.on("PATCH", Need.EDITOR, Scope.RUN)
+def patch_session(call: Call, session_id: str) -> HttpResponseBase:
+    found = _session(call, session_id)
+    body = call.json_body()
+    kernel = body.get("kernel")
+    kernel = kernel if isinstance(kernel, Mapping) else {}
+    if isinstance(found, Kernel):  # a document's own: it gets a row of its own to be changed
+        assert found.document is not None
+        found = open_session(
+            user=call.user, project=call.project, path=found.document.path, kernel_id=found.pk
+        )
+    changed = change_session(
+        found,
+        user=call.user,
+        path=optional_text(body, "path"),
+        name=optional_text(body, "name"),
+        kind=optional_text(body, "type"),
+        kernel_id=optional_uuid(kernel, "id"),
+        kernelspec_name=optional_text(kernel, "name"),
+    )
+    return answer(_session_model(changed, _connection_counts()))
+
+
+@one_session.on("DELETE", Need.EDITOR, Scope.RUN)
+def delete_session(call: Call, session_id: str) -> HttpResponseBase:
+    found = _session(call, session_id)
+    if isinstance(found, Kernel):
+        stop_kernel(found)
+    else:
+        close_session(found)
+    return no_content()
+
+
+def _live_kernels(call: Call) -> QuerySet[Kernel]:
+    return (
+        Kernel.objects.filter(project=call.project, state__in=LIVE_STATES)
+        .exclude(state=KernelState.STOPPING)
+        .select_related("document")
+    )
+
+
+def _kernel(call: Call, kernel_id: str) -> Kernel:
+    try:
+        key = UUID(kernel_id)
+    except ValueError:
+        key = None
+    kernel = None if key is None else _live_kernels(call).filter(pk=key).first()
+    if kernel is None:
+        raise JupyterError(404, f"Kernel does not exist: {kernel_id[:100]}")
+    return kernel
+
+
+def _live_sessions(call: Call) -> QuerySet[KernelSession]:
+    return (
+        KernelSession.objects.filter(project=call.project, kernel__state__in=LIVE_STATES)
+        .exclude(kernel__state=KernelState.STOPPING)
+        .select_related("kernel", "project")
+    )
+
+
+def _session(call: Call, session_id: str) -> KernelSession | Kernel:
+    """A session, or the kernel of a document whose own session it is (named by the document's id)."""
+    try:
+        key = UUID(session_id)
+    except ValueError as error:
+        raise JupyterError(404, f"Session not found: session_id={session_id[:100]!r}") from error
+    found = _live_sessions(call).filter(pk=key).first() or _live_kernels(call).filter(document_id=key).first()
+    if found is None:
+        raise JupyterError(404, f"Session not found: session_id={session_id[:100]!r}")
+    return found
+
+
+def _connection_counts() -> dict[str, bytes]:
+    return blocking_transport().get_fields(connections_key())
+
+
+def _kernel_model(kernel: Kernel, counts: Mapping[str, bytes]) -> dict[str, Any]:
+    return {
+        "id": str(kernel.pk),
+        "name": kernel.kernelspec_name,
+        "last_activity": _moment(kernel.last_activity_at or kernel.created_at),
+        "execution_state": _EXECUTION_STATES.get(KernelState(kernel.state), "dead"),
+        "connections": int(counts.get(str(kernel.pk), b"0")),
+    }
+
+
+def _session_model(session: KernelSession, counts: Mapping[str, bytes]) -> dict[str, Any]:
+    return _model(
+        str(session.pk), session.path, session.name, session.type, _kernel_model(session.kernel, counts)
+    )
+
+
+def _document_session_model(kernel: Kernel, counts: Mapping[str, bytes]) -> dict[str, Any]:
+    assert kernel.document is not None
+    path = kernel.document.path
+    name = PurePosixPath(path).name
+    return _model(str(kernel.document.pk), path, name, "notebook", _kernel_model(kernel, counts))
+
+
+def _model(key: str, path: str, name: str, kind: str, kernel: dict[str, Any]) -> dict[str, Any]:
+    model = {"id": key, "path": path, "name": name, "type": kind, "kernel": kernel}
+    if kind == "notebook":
+        model["notebook"] = {"path": path, "name": name}
+    return model
+
+
+def _variables(body: Mapping[str, Any]) -> Mapping[str, object]:
+    variables = body.get("env")
+    return variables if isinstance(variables, Mapping) else {}
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
