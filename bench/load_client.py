@@ -101,6 +101,8 @@ class Client:
         self.is_stalled = number < plan.stalled_clients
         self._expected = plan.streams + 4
         self._code = f"{plan.streams} {plan.text_size} {plan.pause_ms}" if plan.streams else ""
+        self._is_leaving = False
+        self._coming_back: asyncio.Task[None] | None = None
         self._socket: ClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None
         self._may_read = asyncio.Event()
@@ -133,6 +135,8 @@ class Client:
             self.closed = str(error)
         else:
             self.closed = f"{socket.close_code} {socket.close_reason}".strip()
+        if self.is_stalled and not self._is_leaving:
+            self._coming_back = asyncio.create_task(self._come_back())
 
     def _count(self, frame: str | bytes) -> None:
         message = received(frame)
@@ -160,11 +164,13 @@ class Client:
                 self._empty.set()
 
     async def load(self, started_at: float) -> None:
-        """Send at the rate, each client a little after the one before."""
+        """Send at the rate, each client a little after the one before, until the time is over."""
         plan = self.plan
         count = round(plan.rate_per_s * plan.duration_s)
         offset = self.number / len(plan.kernels) / plan.rate_per_s
         for n in range(count):
+            if time.perf_counter() > started_at + plan.duration_s:
+                return  # held back by the server: the rest is not sent
             due = started_at + offset + n / plan.rate_per_s
             wait = due - time.perf_counter()
             if wait > 0:
@@ -184,7 +190,7 @@ class Client:
             try:
                 await self._socket.send(frame)
             except ConnectionClosed:
-                if self.plan.reconnect_at_s is None:
+                if self.plan.reconnect_at_s is None and not self.is_stalled:
                     return
                 await asyncio.sleep(0.01)  # away; the request did not go out
                 execution.sent_at = time.perf_counter()
@@ -196,10 +202,16 @@ class Client:
         """Leave in good order (what the server sent before it is read), and come back as the same client."""
         assert self._socket is not None
         assert self._reading is not None
+        self._is_leaving = True
         await self._socket.close()
         await self._reading
+        self._is_leaving = False
         self.closed = None
         await asyncio.sleep(self.plan.away_s)
+        await self._come_back()
+
+    async def _come_back(self) -> None:
+        """Connect again with the same session_id."""
         begun = time.perf_counter()
         while True:
             try:
@@ -221,6 +233,7 @@ class Client:
         await self._empty.wait()
 
     async def close(self) -> None:
+        self._is_leaving = True
         if self._socket is not None:
             await self._socket.close()
 

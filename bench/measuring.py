@@ -6,8 +6,9 @@ import contextlib
 import json
 import os
 import platform
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,38 @@ def machine_load() -> Iterator[MachineLoad]:
     load.seconds = time.monotonic() - begun
     busy = sum(after) - sum(before) - (after.idle - before.idle) - (after.iowait - before.iowait)
     load.cores = busy / load.seconds
+
+
+class PeakMemory:
+    """The most that processes grew together while the block ran, looked at four times a second."""
+
+    EVERY_S = 0.25
+
+    def __init__(self, parts: Mapping[str, Sequence[int]]) -> None:
+        self._pids = [pid for pids in parts.values() for pid in pids]
+        self._before = self._peak = self._now()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    @property
+    def growth_mb(self) -> float:
+        return round((self._peak - self._before) / 1e6, 1)
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._end.wait(self.EVERY_S):
+            self._peak = max(self._peak, self._now())
+
+    def _now(self) -> int:
+        # Resident pages: reading the proportional share takes the kernel long for large processes.
+        return sum(psutil.Process(pid).memory_info().rss for pid in self._pids)
 
 
 def write_result(scenario: str, figures: dict[str, Any], options: Options | None = None) -> Path:
