@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from celery import Celery
+from celery.signals import import_modules
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zasper_hub.settings.production")
 
@@ -14,12 +15,14 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@app.on_after_finalize.connect
-def _collect_schedules(sender: Celery, **_: Any) -> None:
+# Told by worker and beat when they start, after autodiscovery, which is connected before. Not when the app is finalized:
+# the first task module that asks for a task's name causes that half-way through its own import.
+@import_modules.connect(sender=app)
+def collect_schedules(**_: Any) -> None:
     """Beat's schedule is each app's own `tasks.BEAT_SCHEDULE`, put together here."""
     from kernels_app import tasks as kernel_tasks
     from notebooks_app import tasks as notebook_tasks
     from zasper_hub.accounts import tasks as account_tasks
 
     for module in (account_tasks, notebook_tasks, kernel_tasks):
-        sender.conf.beat_schedule.update(module.BEAT_SCHEDULE)
+        app.conf.beat_schedule.update(module.BEAT_SCHEDULE)

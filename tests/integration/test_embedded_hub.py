@@ -76,3 +76,26 @@ def test_killing_the_parent_leaves_no_orphan(tmp_path: Path) -> None:
         assert [process.cmdline() for process in alive] == []
     finally:
         hub.stop()
+
+
+LAST_LOOK = """
+from kernels_app.models import Node
+print(Node.objects.get().last_seen_at.timestamp())
+"""
+
+
+def test_the_worker_does_its_periodic_work(tmp_path: Path) -> None:
+    """Seen by one task of another app than the first: `kernels.watch` looks at the nodes every 10 s."""
+    hub = LiveHub(tmp_path / "data")
+    hub.start()
+    try:
+        first = float(hub.command("shell", "--no-imports", "-c", LAST_LOOK))
+        wait_for(
+            "the nodes are looked at",
+            lambda: float(hub.command("shell", "--no-imports", "-c", LAST_LOOK)) > first,
+            timeout_s=40,
+            every_s=2,
+        )
+        assert "ERROR" not in (hub.data_dir / "logs" / "worker.log").read_text(encoding="utf-8")
+    finally:
+        hub.stop()
