@@ -15,8 +15,8 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-# Told by worker and beat when they start, after autodiscovery, which is connected before. Not when the app is finalized:
-# the first task module that asks for a task's name causes that half-way through its own import.
+# Told by worker and beat when they start, after autodiscovery, which is connected before. Not when the app is
+# finalized: the first task module that asks for a task's name causes that half-way through its own import.
 @import_modules.connect(sender=app)
 def collect_schedules(**_: Any) -> None:
     """Beat's schedule is each app's own `tasks.BEAT_SCHEDULE`, put together here."""

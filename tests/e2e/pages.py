@@ -89,3 +89,19 @@ class NotebookPage:
     def duration(self, cell_id: str) -> str:
         """How long the cell took, as it is shown."""
         return self.cell(cell_id).locator(".nb-result").inner_text()
+
+    def type_into(self, cell_id: str, text: str) -> None:
+        """At the end of the cell's source, key by key; leaves the editor."""
+        self.cell(cell_id).locator(".ed").first.click()
+        self.page.keyboard.press("ControlOrMeta+End")
+        self.page.keyboard.type(text)
+        self.page.keyboard.press("Escape")
+
+    def expect_source(self, cell_id: str, text: str) -> None:
+        expect(self.cell(cell_id).locator(".ed").first).to_contain_text(text)
+
+    def expect_saved(self) -> None:
+        """The hub has every edit."""
+        expect(
+            self.page.get_by_role("contentinfo", name="Status").get_by_text("Saved", exact=True)
+        ).to_be_visible()
