@@ -34,6 +34,19 @@ def project_for(user: User, project_id: UUID | str, need: Role = Role.VIEWER) ->
     return membership_for(user, project_id, need).project
 
 
+def project_at(user: User, address: str, need: Role = Role.VIEWER) -> Project:
+    """The project at `team/project` (slugs), for a user with at least this role in it. Raises as `membership_for`."""
+    team_slug, _, project_slug = address.partition("/")
+    project_id = (
+        Project.objects.filter(team__slug=team_slug, slug=project_slug, deleted_at=None)
+        .values_list("pk", flat=True)
+        .first()
+    )
+    if project_id is None:
+        raise NotFound("There is no such project, or it is not shared with you.")
+    return project_for(user, project_id, need)
+
+
 def document_for(user: User, document_id: UUID | str, need: Role = Role.VIEWER) -> Document:
     """The document (with `.project`), for a user with at least this role in its project.
 

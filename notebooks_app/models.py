@@ -39,9 +39,7 @@ class Project(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["team", "slug"], name="one_slug_a_team")
-        ]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["team", "slug"], name="one_slug_a_team")]
 
 
 class ProjectMembership(models.Model):
@@ -167,3 +165,50 @@ class Version(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+
+class ServedNotebook(models.Model):
+    """What a Jupyter client last read or saved of a notebook: the base from which its next save is merged."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    path = models.CharField(max_length=1024)
+    client = models.CharField(max_length=80, help_text="A token or a sign-in: `Call.client`.")
+    content_sha256 = models.CharField(max_length=64)
+    base = models.BinaryField(help_text="As `Document.file_base`.")
+    trusted_cells = models.JSONField(
+        default=list, help_text="Ids of the cells whose outputs, as they are in `base`, the client trusts."
+    )
+    served_at = models.DateTimeField(auto_now=True, db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "path", "client"], name="one_served_a_client")
+        ]
+
+
+class Checkpoint(models.Model):
+    """The one copy of a file that Jupyter clients can go back to (data/checkpoints/<id>)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    path = models.CharField(max_length=1024)
+    size_bytes = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "path"], name="one_checkpoint_a_path")
+        ]
+
+
+class ClientConfig(models.Model):
+    """A section of the configuration that Jupyter front ends keep for a person."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    section = models.CharField(max_length=64)
+    content = models.JSONField(default=dict)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "section"], name="one_config_a_section")
+        ]

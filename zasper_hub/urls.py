@@ -7,7 +7,11 @@ from django.urls import include, path, re_path
 from django.urls.resolvers import URLPattern, URLResolver
 
 from kernels_app.api import routers as kernel_routers
+from kernels_app.jupyter.urls import patterns as kernel_patterns
 from notebooks_app.api import routers as notebook_routers
+from notebooks_app.jupyter.addresses import PROJECT
+from notebooks_app.jupyter.endpoints import unknown_address
+from notebooks_app.jupyter.urls import patterns as notebook_patterns
 from zasper_hub import frontend, health
 from zasper_hub.accounts.api import hub_api
 from zasper_hub.accounts.api_routes import router as account_router
@@ -23,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("accounts/", include("zasper_hub.accounts.urls")),
     path("api/hub/v1/", hub_api.urls),
+    path(PROJECT, include([*notebook_patterns, *kernel_patterns, path("<path:rest>", unknown_address)])),
     path("frame/<str:build>/<path:name>", frontend.output_frame, name="output-frame"),
     # The app routes these itself; what it does not know it says so.
     path("", frontend.app_page, name="app"),

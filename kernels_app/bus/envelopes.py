@@ -7,6 +7,8 @@ Commands go to a node's command stream, events to `EVENTS_STREAM`, notes about t
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from kernels_app.bus.identifiers import (
@@ -200,9 +202,18 @@ AnyMail = KernelAnswer | CommMessage | RelayMail
 
 
 class KernelSpecInfo(msgspec.Struct, frozen=True):
+    """A kernelspec as clients may see it. `argv` names programs and files without their folders.
+
+    `resources`: names of its logo files; their bytes are values on the wire (`kernelspec_resource_key`).
+    """
+
     name: str
     display_name: str
     language: str
+    argv: list[str] = []
+    interrupt_mode: str = "signal"
+    metadata: dict[str, Any] = {}
+    resources: list[str] = []
 
 
 class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,11 @@ def node_lease(node_id: NodeId) -> str:
     return f"node:{node_id}:lease"
 
 
+def kernelspec_resource_key(kernelspec_name: str, file_name: str) -> str:
+    """A logo of a kernelspec. Every node that has the kernelspec writes it, again and again: it expires."""
+    return f"kernelspec:{kernelspec_name}:{file_name}"
+
+
 def mailbox_stream(mailbox: Mailbox) -> str:
     """What nodes send to one web process: replies and raw kernel frames."""
     return f"mailbox:{mailbox}"

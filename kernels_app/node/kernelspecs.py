@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,11 @@ logger = logging.getLogger(__name__)
 _PYTHON_NAMES = frozenset({"python", "python3", f"python3.{sys.version_info[1]}"})
 # In a kernelspec's metadata: {"zasper": {"transport": "ipc" | "tcp"}} overrules the guess.
 _METADATA_KEY = "zasper"
+# What a kernelspec's folder may have for others to see: Jupyter's logos.
+_LOGO_NAME = re.compile(r"logo-[A-Za-z0-9_-]{1,40}\.(?:png|svg|jpg|jpeg|gif|webp)")
+MAX_LOGO_BYTES = 256 * 1024  # the usual ones have 1 to 10 kB
+MAX_LOGOS = 8
+MAX_METADATA_CHARS = 4_000  # it goes out with every renewal of the node's lease
 
 
 class UnknownKernelspec(Exception):
@@ -48,8 +54,20 @@ class Kernelspecs:
             except UnknownKernelspec as error:
                 logger.warning("%s", error)
                 continue
-            found.append(KernelSpecInfo(name, spec.display_name or name, spec.language))
+            found.append(_shown(name, spec))
         return found
+
+    def logo(self, name: str, file_name: str) -> bytes | None:
+        """A logo's bytes; None when it is not there (any more) or too large. Raises UnknownKernelspec."""
+        if _LOGO_NAME.fullmatch(file_name) is None:
+            return None
+        path = Path(self.spec(name).resource_dir) / file_name
+        try:
+            with path.open("rb") as stream:
+                data = stream.read(MAX_LOGO_BYTES + 1)
+        except OSError:
+            return None
+        return data if len(data) <= MAX_LOGO_BYTES else None
 
     def spec(self, name: str) -> Any:
         """jupyter_client's KernelSpec. Raises UnknownKernelspec."""
@@ -77,6 +95,32 @@ class Kernelspecs:
         if command[0] in _PYTHON_NAMES:
             command[0] = str(self.kernel_python)
         return command
+
+
+def _shown(name: str, spec: Any) -> KernelSpecInfo:
+    """What clients may see: no folder of this machine, nothing large."""
+    metadata = spec.metadata if isinstance(spec.metadata, dict) else {}
+    return KernelSpecInfo(
+        name,
+        spec.display_name or name,
+        spec.language,
+        argv=[_without_folder(argument) for argument in spec.argv],
+        interrupt_mode=spec.interrupt_mode or "signal",
+        metadata=metadata if len(json.dumps(metadata, default=str)) <= MAX_METADATA_CHARS else {},
+        resources=_logo_names(Path(spec.resource_dir)),
+    )
+
+
+def _without_folder(argument: str) -> str:
+    return argument.rpartition("/")[2] if argument.startswith("/") else argument
+
+
+def _logo_names(folder: Path) -> list[str]:
+    try:
+        names = sorted(path.name for path in folder.iterdir() if _LOGO_NAME.fullmatch(path.name))
+    except OSError:
+        return []
+    return names[:MAX_LOGOS]
 
 
 def _replaced(argument: str, replacements: Mapping[str, str]) -> str:

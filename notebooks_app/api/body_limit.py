@@ -25,6 +25,7 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 # Every body that is not a file: JSON, forms. A notebook sent as JSON to the Jupyter API is the largest of them.
 PLAIN_LIMIT_BYTES = 4 * 1024 * 1024
 JUPYTER_LIMIT_BYTES = 128 * 1024 * 1024
+JUPYTER_ROOT = "/jupyter/"
 _UPLOAD = re.compile(r"/api/hub/v1/projects/[^/]+/files/")
 
 
@@ -44,7 +45,7 @@ class BodyLimit:
             return
         limit = _limit_of(scope)
         if (_announced_bytes(scope) or 0) > limit:
-            await _answer(send, _too_large(limit))
+            await _answer(scope, send, _too_large(limit))
             return
         received_bytes = 0
         has_begun = False
@@ -67,18 +68,18 @@ class BodyLimit:
         except _BodyTooLarge:
             if has_begun:
                 raise
-            await _answer(send, _too_large(limit))
+            await _answer(scope, send, _too_large(limit))
         except OSError as error:
             if has_begun or error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            await _answer(send, DiskFull())
+            await _answer(scope, send, DiskFull())
 
 
 def _limit_of(scope: Message) -> int:
     path = str(scope["path"])
     if _UPLOAD.match(path):
         return settings.MAX_FILE_BYTES
-    return JUPYTER_LIMIT_BYTES if path.startswith("/jupyter/") else PLAIN_LIMIT_BYTES
+    return JUPYTER_LIMIT_BYTES if path.startswith(JUPYTER_ROOT) else PLAIN_LIMIT_BYTES
 
 
 def _announced_bytes(scope: Message) -> int | None:
@@ -94,8 +95,10 @@ def _too_large(limit_bytes: int) -> TooLarge:
     )
 
 
-async def _answer(send: Send, error: HubError) -> None:
-    body = json.dumps({"error": error.as_json()}).encode()
+async def _answer(scope: Message, send: Send, error: HubError) -> None:
+    is_jupyter = str(scope["path"]).startswith(JUPYTER_ROOT)
+    shown = {"message": error.message, "reason": None} if is_jupyter else {"error": error.as_json()}
+    body = json.dumps(shown).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from ninja import Router, Status
 
 from notebooks_app.access import project_for
-from notebooks_app.api.conditions import ANY, requested_range, tags_in
-from notebooks_app.api.downloads import BytesResponse, bytes_response, chunks_of, type_of_name
+from notebooks_app.api.conditions import ANY, tags_in
+from notebooks_app.api.file_responses import NoSuchRange, stored_file_response
 from notebooks_app.api.file_schemas import (
     DeletedOut,
     FolderOut,
@@ -25,7 +25,6 @@ from notebooks_app.api.file_schemas import (
 from notebooks_app.errors import NotFound, Stale
 from notebooks_app.models import Project, Role
 from notebooks_app.services import files as services
-from notebooks_app.storage.content_store import Entry
 from notebooks_app.storage.project_files import content_store
 from zasper_hub.accounts.errors import BadRequest
 from zasper_hub.accounts.permissions import Need, caller_of, needs
@@ -131,53 +130,13 @@ def _folder(project: Project, path: str) -> JsonResponse:
 
 
 def _file(request: HttpRequest, project: Project, path: str) -> HttpResponseBase:
-    entry, stream = content_store(project).open_stream(path)
     try:
-        response = _file_response(request, entry, stream)
-    except BaseException:
-        stream.close()
-        raise
-    if not isinstance(response, BytesResponse):
-        stream.close()
-    return response
-
-
-def _file_response(request: HttpRequest, entry: Entry, stream: BinaryIO) -> HttpResponseBase:
-    assert entry.sha256 is not None
-    etag = f'"{entry.sha256}"'
-    headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
-    known = tags_in(request.headers.get("If-None-Match"))
-    if entry.sha256 in known or ANY in known:
-        return HttpResponse(status=304, headers=headers)
-    first, last, status = 0, entry.size_bytes - 1, 200
-    if request.headers.get("If-Range", etag) == etag:
-        try:
-            wanted = requested_range(request.headers.get("Range"), entry.size_bytes)
-        except ValueError:
-            return _no_such_range(entry.size_bytes, headers)
-        if wanted is not None:
-            (first, last), status = wanted, 206
-            headers["Content-Range"] = f"bytes {first}-{last}/{entry.size_bytes}"
-    stream.seek(first)
-    response = bytes_response(
-        chunks_of(stream, last - first + 1 if request.method == "GET" else 0),
-        content_type=type_of_name(entry.name),
-        name=entry.name,
-        as_attachment=True,
-        size_bytes=last - first + 1,
-        status=status,
-    )
-    response.source = stream
-    for name, value in headers.items():
-        response[name] = value
-    return response
-
-
-def _no_such_range(size_bytes: int, headers: dict[str, str]) -> JsonResponse:
-    error = BadRequest("The file has no such bytes.", size=size_bytes)
-    response = JsonResponse({"error": error.as_json()}, status=416, headers=headers)
-    response["Content-Range"] = f"bytes */{size_bytes}"
-    return response
+        return stored_file_response(
+            request, content_store(project), path, content_type=None, as_attachment=True
+        )
+    except NoSuchRange as refused:
+        error = BadRequest("The file has no such bytes.", size=refused.size_bytes)
+        return JsonResponse({"error": error.as_json()}, status=416, headers=refused.headers)
 
 
 def _conditions(request: HttpRequest, project: Project, path: str) -> tuple[str | None, bool]:

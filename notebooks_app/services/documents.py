@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from kernels_app.bus.transport import TransportError
 from notebooks_app.errors import HubError, NotebookTooLarge, NotFound, Unavailable
-from notebooks_app.models import Document, Project
+from notebooks_app.models import Checkpoint, Document, Project, ServedNotebook
 from notebooks_app.notebook_format import with_cell_ids, write_notebook
 from notebooks_app.services.documents_content import (
     LiveCell,
@@ -138,7 +138,8 @@ def flush_under(project: Project, path: str) -> None:
 def follow_move(project: Project, source: str, target: str) -> None:
     """Gives the documents at or below `source` their new paths. Called in the transaction of a move.
 
-    A document that had the target's path loses its file to the moved one, and ends.
+    A document that had the target's path loses its file to the moved one, and ends. What Jupyter clients have of the
+    files (checkpoints, what they read) goes along.
     """
     for document in Document.objects.filter(_at_or_below(project, source)).order_by("path"):
         path = f"{target}{document.path[len(source) :]}"
@@ -147,6 +148,14 @@ def follow_move(project: Project, source: str, target: str) -> None:
             close_sockets(replaced, NotFound())
             replaced.delete()
         Document.objects.filter(pk=document.pk).update(path=path)
+    Checkpoint.objects.filter(_at_or_below(project, target)).delete()
+    ServedNotebook.objects.filter(_at_or_below(project, target)).delete()
+    for checkpoint in Checkpoint.objects.filter(_at_or_below(project, source)):
+        checkpoint.path = f"{target}{checkpoint.path[len(source) :]}"
+        checkpoint.save(update_fields=["path"])
+    for served in ServedNotebook.objects.filter(_at_or_below(project, source)).only("path"):
+        served.path = f"{target}{served.path[len(source) :]}"
+        served.save(update_fields=["path"])
 
 
 def close_sockets(document: Document, error: HubError) -> None:

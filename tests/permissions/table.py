@@ -78,6 +78,58 @@ HUB_API: dict[str, Line] = {
     "DELETE /api/hub/v1/kernels/<uuid:kernel_id>": RUN,
     "GET /api/hub/v1/kernelspecs": READ,
     "GET /api/hub/v1/usage": READ,
+    f"GET {PROJECT}/terminals": RUN,
+    f"POST {PROJECT}/terminals": RUN,
+    f"DELETE {PROJECT}/terminals/<str:terminal_name>": RUN,
+}
+
+JUPYTER_ROOT = "/jupyter/<hub_project:jupyter_project>"
+CONTENTS = f"{JUPYTER_ROOT}/api/contents"
+
+# Jupyter-compatible servers of projects: `Endpoint` declares and enforces each method.
+JUPYTER: dict[str, Line] = {
+    f"GET {JUPYTER_ROOT}/": VIEW,
+    f"GET {JUPYTER_ROOT}/api": PUBLIC,  # the version
+    f"GET {JUPYTER_ROOT}/api/": PUBLIC,
+    f"GET {JUPYTER_ROOT}/api/me": VIEW,
+    f"GET {JUPYTER_ROOT}/api/status": VIEW,
+    f"GET {JUPYTER_ROOT}/api/config/<str:section>": VIEW,
+    f"PUT {JUPYTER_ROOT}/api/config/<str:section>": (Need.VIEWER, Scope.WRITE),  # the person's own
+    f"PATCH {JUPYTER_ROOT}/api/config/<str:section>": (Need.VIEWER, Scope.WRITE),
+    **{
+        f"{method} {route}": line
+        for route in (CONTENTS, f"{CONTENTS}/", f"{CONTENTS}/<path:path>")
+        for method, line in (
+            ("GET", VIEW),
+            ("POST", WRITE),
+            ("PUT", WRITE),
+            ("PATCH", WRITE),
+            ("DELETE", WRITE),
+        )
+    },
+    f"GET {CONTENTS}/<path:path>/checkpoints": VIEW,
+    f"POST {CONTENTS}/<path:path>/checkpoints": WRITE,
+    f"POST {CONTENTS}/<path:path>/checkpoints/<str:checkpoint_id>": WRITE,
+    f"DELETE {CONTENTS}/<path:path>/checkpoints/<str:checkpoint_id>": WRITE,
+    f"GET {JUPYTER_ROOT}/files/<path:path>": VIEW,
+    f"HEAD {JUPYTER_ROOT}/files/<path:path>": VIEW,
+    f"GET {JUPYTER_ROOT}/view/<path:path>": VIEW,
+    f"HEAD {JUPYTER_ROOT}/view/<path:path>": VIEW,
+    f"GET {JUPYTER_ROOT}/api/nbconvert": VIEW,
+    f"GET {JUPYTER_ROOT}/nbconvert/<str:target>/<path:path>": VIEW,
+    f"POST {JUPYTER_ROOT}/nbconvert/<str:target>": VIEW,
+    f"GET {JUPYTER_ROOT}/api/kernelspecs": VIEW,
+    f"GET {JUPYTER_ROOT}/api/kernelspecs/<str:name>": VIEW,
+    f"GET {JUPYTER_ROOT}/kernelspecs/<str:name>/<str:file_name>": VIEW,
+    f"GET {JUPYTER_ROOT}/api/terminals": RUN,
+    f"POST {JUPYTER_ROOT}/api/terminals": RUN,
+    f"GET {JUPYTER_ROOT}/api/terminals/<str:terminal_name>": RUN,
+    f"DELETE {JUPYTER_ROOT}/api/terminals/<str:terminal_name>": RUN,
+    # What no other route has: always 404.
+    **{
+        f"{method} {JUPYTER_ROOT}/<path:rest>": PUBLIC
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+    },
 }
 
 # Django views of our own: each declares its need with `view_needs`.
@@ -99,5 +151,6 @@ PUBLIC_OF_OTHERS = frozenset({"/api/hub/v1/openapi.json", "/api/hub/v1/"})
 SOCKETS: dict[str, Line] = {
     "/ws/documents/<uuid:document_id>": VIEW,  # updates: editors, checked frame by frame
     "/ws/projects/<uuid:project_id>": VIEW,
+    f"{JUPYTER_ROOT}/terminals/websocket/<str:terminal_name>": RUN,
     "/ws/runs/<uuid:document_id>": VIEW,  # running: editors with the scope `run`, checked message by message
 }

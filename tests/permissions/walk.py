@@ -11,6 +11,7 @@ from typing import Any
 from django.urls import URLPattern, URLResolver, get_resolver
 from ninja.operation import Operation, PathView
 
+from notebooks_app.jupyter.endpoints import Endpoint
 from zasper_hub.accounts.permissions import Needs
 
 
@@ -30,6 +31,11 @@ class Address:
             if isinstance(value, PathView):
                 return list(value.operations)
         return []
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """The endpoint of a Jupyter-compatible server, when it is one."""
+        return self.callback if isinstance(self.callback, Endpoint) else None
 
     @property
     def declared(self) -> Needs | None:

@@ -19,6 +19,10 @@ DEBUG = ENV.hub_debug
 ALLOWED_HOSTS: list[str] = ["*"]
 HUB_ORIGINS = origins_of(ENV.hub_public_url)
 HUB_MAX_KERNELS_PER_USER = ENV.hub_max_kernels_per_user
+HUB_MAX_TERMINALS_PER_PROJECT = ENV.hub_max_terminals_per_project
+HUB_TERMINAL_IDLE_HOURS = ENV.hub_terminal_idle_hours
+# For what is converted with the kernels' packages; kernels themselves are started by the node.
+KERNEL_PYTHON = ENV.hub_kernel_python
 MAX_FILE_BYTES = ENV.hub_max_upload_mb * 1024 * 1024
 
 INSTALLED_APPS = [

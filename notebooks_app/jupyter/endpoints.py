@@ -1,0 +1,294 @@
+"""How a Jupyter-compatible route is made: who may use it, method by method, and answers in Jupyter's shape.
+
+kernels = Endpoint()
+
+@kernels.on("GET", Need.VIEWER, Scope.READ)
+def list_kernels(call: Call) -> HttpResponseBase: ...
+
+patterns = [path("api/kernels", kernels)]
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Concatenate
+from urllib.parse import quote
+
+import structlog
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.http.response import HttpResponseBase
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.http import http_date
+
+from kernels_app.bus.transport import TransportError
+from notebooks_app.access import project_at, role_in
+from notebooks_app.errors import Forbidden, HubError, NotFound, TooLarge, Unavailable
+from notebooks_app.models import Project, Role
+from zasper_hub.accounts.authentication import Caller, caller_of_token
+from zasper_hub.accounts.errors import BadRequest, MethodNotAllowed, NotSignedIn
+from zasper_hub.accounts.models import User
+from zasper_hub.accounts.permissions import Need, check_access
+from zasper_hub.accounts.tokens import Scope, token_from_header
+
+log = structlog.get_logger(__name__)
+
+XSRF_COOKIE = "_xsrf"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# A whole body of JSON is in memory while it is read; notebooks and uploads may have the larger one.
+MAX_JSON_BYTES = 4 * 1024 * 1024
+READ_BYTES = 256 * 1024
+# Jupyter Server knows none of these two.
+_STATUS_IN_JUPYTER = {401: 403, 422: 400}
+
+
+class JupyterError(Exception):
+    """An error with just the words and the status that Jupyter Server has for it."""
+
+    def __init__(self, status: int, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to a project's server by somebody who may make it."""
+
+    request: HttpRequest
+    project_address: str
+    known_caller: Caller | None
+    known_project: Project | None
+
+    @property
+    def caller(self) -> Caller:
+        if self.known_caller is None:
+            raise NotSignedIn
+        return self.known_caller
+
+    @property
+    def user(self) -> User:
+        return self.caller.user
+
+    @property
+    def project(self) -> Project:
+        if self.known_project is None:
+            raise NotSignedIn
+        return self.known_project
+
+    @property
+    def role(self) -> Role:
+        return role_in(self.user, self.project.pk) or Role.VIEWER
+
+    @property
+    def client(self) -> str:
+        """Names the program that calls, as far as it can be told: by its token or its login cookie."""
+        if self.caller.token is not None:
+            return f"token:{self.caller.token.pk}"
+        return f"login:{_keyed('jupyter client', self.caller)[:32]}"
+
+    @property
+    def base_path(self) -> str:
+        """`/jupyter/<team>/<project>/`."""
+        return f"/jupyter/{self.project_address}/"
+
+    def argument(self, name: str) -> str | None:
+        """The last value of a query argument."""
+        return self.request.GET.get(name)
+
+    def json_body(self, *, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
+        """The body, an object; empty when there is none.
+
+        Raises:
+            BadRequest: it is no JSON object.
+            TooLarge
+        """
+        body = self.optional_json_body(max_bytes=max_bytes)
+        return {} if body is None else body
+
+    def optional_json_body(self, *, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any] | None:
+        """As `json_body`; None when there is no body."""
+        parts: list[bytes] = []
+        size_bytes = 0
+        while chunk := self.request.read(READ_BYTES):
+            size_bytes += len(chunk)
+            if size_bytes > max_bytes:
+                raise TooLarge(f"The body is larger than the {max_bytes // 1024**2} MB this address accepts.")
+            parts.append(chunk)
+        text = b"".join(parts)
+        parts.clear()
+        if not text.strip():
+            return None
+        try:
+            body = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BadRequest("Invalid JSON in body of request") from error
+        if not isinstance(body, dict):
+            raise BadRequest("The body must be a JSON object")
+        return body
+
+
+Handler = Callable[Concatenate[Call, ...], HttpResponseBase]
+
+
+@dataclass(frozen=True)
+class Method:
+    need: Need
+    token_scope: Scope | None
+    handler: Handler
+
+
+class Endpoint:
+    """The view of one address: a handler for each method, with what that needs."""
+
+    # Checked here, as Jupyter's clients do it: their cookie and header are `_xsrf` and `X-XSRFToken`.
+    csrf_exempt = True
+
+    def __init__(self) -> None:
+        self.methods: dict[str, Method] = {}
+
+    def on(self, method: str, need: Need, token_scope: Scope | None = None) -> Callable[[Handler], Handler]:
+        """Declares the handler of a method, for who is at least `need` in the project; tokens need the scope."""
+
+        def add(handler: Handler) -> Handler:
+            self.methods[method] = Method(need, token_scope, handler)
+            return handler
+
+        return add
+
+    def __call__(self, request: HttpRequest, jupyter_project: str, **parameters: Any) -> HttpResponseBase:
+        try:
+            return self._answer(request, jupyter_project, parameters)
+        except JupyterError as error:
+            return error_answer(error.status, error.message, error.reason)
+        except TransportError:
+            return hub_error_answer(Unavailable("The hub's message server does not answer. Try again."))
+        except HubError as error:
+            return hub_error_answer(error)
+        except RequestDataTooBig:
+            return hub_error_answer(TooLarge())
+        except (SuspiciousOperation, UnreadablePostError):
+            return hub_error_answer(BadRequest())
+        except Exception:
+            route = request.resolver_match.route if request.resolver_match else ""
+            log.exception("request_crashed", method=request.method, route=route)
+            return error_answer(500, "Unhandled error")
+
+    def _answer(
+        self, request: HttpRequest, jupyter_project: str, parameters: Mapping[str, Any]
+    ) -> HttpResponseBase:
+        method = self.methods.get(request.method or "")
+        if method is None:
+            raise MethodNotAllowed("Method Not Allowed")
+        if method.need is Need.ANYONE:
+            return method.handler(Call(request, jupyter_project, None, None), **parameters)
+        caller = caller_of_call(request)
+        # First the rights in the project: a foreign project is absent, whatever the rest of the address.
+        check_access(
+            caller, method.need, method.token_scope, {"jupyter_project": jupyter_project, **parameters}
+        )
+        call = Call(request, jupyter_project, caller, project_at(caller.user, jupyter_project))
+        response = self.run(method, call, parameters)
+        _give_xsrf_cookie(response, request, caller)
+        return response
+
+    def run(self, method: Method, call: Call, parameters: Mapping[str, Any]) -> HttpResponseBase:
+        """Calls the handler: everything is checked."""
+        return method.handler(call, **parameters)
+
+
+def caller_of_call(request: HttpRequest) -> Caller:
+    """Who calls: by `Authorization`, by `?token=`, or by the login cookie with Jupyter's `_xsrf`.
+
+    Raises:
+        NotSignedIn
+        Forbidden: by cookie, without the right `_xsrf`, for what may change something.
+    """
+    text = token_from_header(request.headers.get("Authorization", "")) or request.GET.get("token")
+    if text:
+        caller = caller_of_token(text)
+        request.user = caller.user
+        return caller
+    user = request.user
+    session_key = request.session.session_key
+    if not isinstance(user, User) or session_key is None:
+        raise NotSignedIn("Forbidden")
+    caller = Caller(user=user, login_session_key=session_key)
+    if request.method not in SAFE_METHODS:
+        given = request.headers.get("X-XSRFToken") or request.GET.get(XSRF_COOKIE)
+        if not given:
+            raise Forbidden("'_xsrf' argument missing from POST")
+        if not constant_time_compare(given, xsrf_token(caller)):
+            raise Forbidden("XSRF cookie does not match POST argument")
+    return caller
+
+
+def xsrf_token(caller: Caller) -> str:
+    """What a page must send to change something by the login cookie. Bound to that sign-in."""
+    return _keyed("jupyter xsrf", caller)
+
+
+def _keyed(salt: str, caller: Caller) -> str:
+    return salted_hmac(salt, caller.login_session_key or "", algorithm="sha256").hexdigest()
+
+
+def _give_xsrf_cookie(response: HttpResponseBase, request: HttpRequest, caller: Caller) -> None:
+    if caller.token is not None:
+        return
+    token = xsrf_token(caller)
+    if request.COOKIES.get(XSRF_COOKIE) != token:
+        # Not HttpOnly: clients read it, and send it back as a header.
+        response.set_cookie(
+            XSRF_COOKIE, token, path="/jupyter/", samesite="Lax", secure=settings.SESSION_COOKIE_SECURE
+        )
+
+
+def answer(
+    data: Any, *, status: int = 200, location: str | None = None, modified_at_s: float | None = None
+) -> JsonResponse:
+    """A JSON answer. `location` is a path of this host, not escaped yet."""
+    response = JsonResponse(data, status=status, safe=False)
+    if location is not None:
+        response["Location"] = escaped(location)
+    if modified_at_s is not None:
+        response["Last-Modified"] = http_date(modified_at_s)
+    return response
+
+
+def no_content() -> HttpResponse:
+    response = HttpResponse(status=204)
+    del response["Content-Type"]
+    return response
+
+
+def escaped(path: str) -> str:
+    """A path as it stands in a URL; also `?`, `#` and `%` of names."""
+    return quote(path, safe="/~")
+
+
+def hub_error_answer(error: HubError) -> JsonResponse:
+    """An error of the hub in Jupyter's shape."""
+    status = _STATUS_IN_JUPYTER.get(error.status, error.status)
+    if error.status >= 500:
+        log.warning("request_failed", code=error.code)
+    response = error_answer(status, error.message)
+    if status in (429, 503):
+        response["Retry-After"] = str(error.details.get("retry_after_s", 2))
+    return response
+
+
+def error_answer(status: int, message: str, reason: str | None = None) -> JsonResponse:
+    return JsonResponse({"message": message, "reason": reason}, status=status)
+
+
+def _unknown(call: Call, **_: Any) -> HttpResponseBase:
+    raise NotFound("Not Found")
+
+
+unknown_address = Endpoint()
+for _method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+    unknown_address.on(_method, Need.ANYONE)(_unknown)

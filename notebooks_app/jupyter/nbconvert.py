@@ -1,0 +1,85 @@
+"""`nbconvert/<format>/<path>`: a notebook as HTML, script or Markdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+
+from notebooks_app.api.downloads import bytes_response, chunks_of
+from notebooks_app.errors import NotANotebook, NotFound
+from notebooks_app.jupyter.contents import MAX_BODY_BYTES
+from notebooks_app.jupyter.contents_models import notebook_of_content
+from notebooks_app.jupyter.endpoints import Call, Endpoint, answer, escaped
+from notebooks_app.jupyter.files import VIEW_POLICY
+from notebooks_app.notebook_format import Notebook, NotebookError, write_notebook
+from notebooks_app.services.client_notebooks import read_notebook_now
+from notebooks_app.services.conversions import FORMATS, convert_notebook
+from notebooks_app.storage.project_files import content_store
+from zasper_hub.accounts.permissions import Need
+from zasper_hub.accounts.tokens import Scope
+
+_MIMETYPES = {"html": "text/html", "markdown": "text/markdown", "script": "text/plain"}
+
+formats = Endpoint()
+converted_file = Endpoint()
+converted_body = Endpoint()
+
+
+@formats.on("GET", Need.VIEWER, Scope.READ)
+def list_formats(call: Call) -> HttpResponseBase:
+    return answer({name: {"output_mimetype": _MIMETYPES[name]} for name in FORMATS})
+
+
+@converted_file.on("GET", Need.VIEWER, Scope.READ)
+def convert_file(call: Call, target: str, path: str) -> HttpResponseBase:
+    """The notebook at `path`; with `download=true` as an attachment. Another file: sends to its bytes."""
+    _check(target)
+    shown = path.strip("/")
+    try:
+        entry = content_store(call.project).entry(shown)
+        if entry.type != "notebook":
+            return redirect(escaped(f"{call.base_path}files/{entry.path}"))
+        entry, notebook = read_notebook_now(call.project, shown)
+    except NotFound as error:
+        raise NotFound(f"No such file: {shown}") from error
+    download = (call.argument("download") or "").lower() == "true"
+    return _converted(notebook, target, entry.name, download)
+
+
+@converted_body.on("POST", Need.VIEWER, Scope.READ)
+def convert_body(call: Call, target: str) -> HttpResponseBase:
+    """The notebook in the body: `{content, name?}`."""
+    _check(target)
+    body = call.json_body(max_bytes=MAX_BODY_BYTES)
+    name: Any = body.get("name") or "notebook.ipynb"
+    try:
+        notebook = notebook_of_content(body.get("content"))
+    except NotebookError as error:
+        raise NotANotebook(str(error)) from error
+    return _converted(notebook, target, name if isinstance(name, str) else "notebook.ipynb", False)
+
+
+def _check(target: str) -> None:
+    if target not in FORMATS:
+        raise NotFound(f"No exporter for format: {target}")
+
+
+def _converted(notebook: Notebook, target: str, name: str, download: bool) -> HttpResponseBase:
+    # It goes to the command line of another program: no path, and nothing that ends the text there.
+    stem = name.rpartition("/")[2].removesuffix(".ipynb").replace("\0", "")[:100] or "notebook"
+    made = convert_notebook(write_notebook(notebook), target=target, name=stem)
+    is_archive = made.mimetype == "application/zip"
+    content_type = made.mimetype if is_archive or target != "script" else "text/plain"
+    response = bytes_response(
+        chunks_of(made.stream, made.size_bytes),
+        content_type=content_type,
+        name=f"{stem}{made.extension}",
+        as_attachment=download or is_archive,
+        size_bytes=made.size_bytes,
+    )
+    response.source = made.stream
+    response["Content-Security-Policy"] = VIEW_POLICY
+    response["Cache-Control"] = "no-store, no-cache, must-revalidate, max-age=0"
+    return response
