@@ -8,7 +8,7 @@ node, at its own pace. So nothing is kept here for a slow client but what its so
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -28,6 +28,7 @@ from kernels_app.bus.relay_envelopes import (
     Say,
 )
 from kernels_app.bus.transport import Transport
+from kernels_app.errors import Conflict, HubError
 from kernels_app.relay.mailbox import WebMailbox, mailbox_of_this_loop
 from kernels_app.relay.node_link import NodeLink
 
@@ -42,7 +43,7 @@ REPORT_S = 0.5
 class ChannelOutlet(Protocol):
     """A client's connection, as the relay uses it. Nothing here waits."""
 
-    def put(self, messages: Iterable[tuple[int, bytes]]) -> None:
+    def put(self, messages: Sequence[tuple[int, bytes]]) -> None:
         """`(seq, message)` pairs to send, in order."""
         ...
 
@@ -58,8 +59,8 @@ class ChannelOutlet(Protocol):
         """So many messages can never be had again: the client is told."""
         ...
 
-    def end(self, reason: str) -> None:
-        """The kernel is gone and all that it sent was put."""
+    def end(self, error: HubError | None) -> None:
+        """The connection ends after what was put: in good order (the kernel is gone), or with an error."""
         ...
 
 
@@ -94,10 +95,11 @@ class KernelFeed:
 
     def drained(self, client: ChannelClient) -> None:
         """The client's socket has sent most of what it had."""
-        if client.is_behind and not client.is_fetching and client.seq is not None:
-            if client.outlet.waiting_bytes() < LOW_BYTES:
-                client.is_fetching = True
-                self.link.add(Fetch(self.kernel_id, client.key, client.seq))
+        if not client.is_behind or client.is_fetching or client.seq is None:
+            return
+        if client.outlet.waiting_bytes() < LOW_BYTES:
+            client.is_fetching = True
+            self.link.add(Fetch(self.kernel_id, client.key, client.seq))
 
     def take(self, item: Joined | Messages | Gone) -> None:
         """Something for this kernel's clients came from its node."""
@@ -176,7 +178,7 @@ class KernelFeed:
 
     def _end_if_done(self, client: ChannelClient) -> None:
         if self.gone_reason is not None and not client.is_behind:
-            client.outlet.end(self.gone_reason)
+            client.outlet.end(None)
 
 
 class ChannelRelay:
@@ -207,7 +209,7 @@ class ChannelRelay:
         replaced = feed.clients.get(client.key)
         if replaced is not None:
             client.reported_seq = replaced.confirmed_seq()
-            replaced.outlet.end("Its client connected again.")
+            replaced.outlet.end(Conflict("This client connected again elsewhere."))
         feed.clients[client.key] = client
         link.add(Join(kernel_id, client.key, client.reported_seq))
         if self._reporter is None or self._reporter.done():

@@ -68,6 +68,11 @@ class NodeLink:
     def has_room(self) -> bool:
         return self._has_room.is_set()
 
+    @property
+    def is_swamped(self) -> bool:
+        """Much more waits than clients should have been allowed to say."""
+        return self._waiting_bytes > 4 * MAX_WAITING_BYTES
+
     async def wait_for_room(self) -> None:
         await self._has_room.wait()
 

@@ -1,0 +1,291 @@
+"""A WebSocket's bytes, past the ASGI server that accepted it.
+
+ASGI has no word for "how much is not sent yet", for pings with an answer, or for many messages at once, and servers
+spend most of a small message's cost on their own bookkeeping. So once a socket is accepted, its messages are written
+to the server's own transport and read from it; handshake, pings, closing and all that is unusual stay the server's.
+A server that is not known here, or a connection that needs more (compression, TLS inside Twisted), is used by ASGI.
+
+*What a client has.* After messages a ping with the last message's number goes out, and a client's protocol
+implementation answers it when it comes to it. So it is known what a client has read, without a word from the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Protocol
+
+from kernels_app.relay.web_frames import BINARY, PING, TEXT, FrameReader, Kind, frame_head
+
+# A ping of ours: nobody else's has this length and start.
+_PING = struct.Struct("!4sQ")
+_MARK = b"zhub"
+_PING_HEAD = frame_head(PING, _PING.size)
+# In a flood each message is followed by its ping, so that a reader that stalls and returns gets each message once.
+FLOOD_COUNT = 12
+PING_EVERY_BYTES = 64 * 1024
+# Parts of a write below this are joined: one system call.
+JOIN_BYTES = 256 * 1024
+
+
+class ServerSide(Protocol):
+    """What is used of a server's connection."""
+
+    def is_open(self) -> bool: ...
+
+    def write(self, parts: list[bytes]) -> None: ...
+
+    def waiting_bytes(self) -> int: ...
+
+    def pass_on(self, data: bytes) -> None:
+        """To the server's own protocol, as if it came from the client just now."""
+        ...
+
+    def take_over(self, receive: Callable[[bytes], None], drained: Callable[[], None]) -> None: ...
+
+    def give_back(self) -> None:
+        """The server's own protocol reads again."""
+        ...
+
+
+class DirectSocket:
+    """`on_message(is_text, payload)` and `on_drained()` are called on the event loop."""
+
+    def __init__(
+        self,
+        server: ServerSide,
+        *,
+        on_message: Callable[[bool, bytes], None],
+        on_drained: Callable[[], None],
+        max_message_bytes: int,
+    ) -> None:
+        self._server = server
+        self._on_message = on_message
+        self._reader: FrameReader | None = FrameReader(max_message_bytes)
+        self._max_message_bytes = max_message_bytes
+        self._written = -1
+        self._pinged = -1
+        self._confirmed = -1
+        self._unpinged_bytes = 0
+        server.take_over(self._receive, on_drained)
+
+    @property
+    def confirmed(self) -> int:
+        """Number of the last message that the client is known to have; -1: none yet."""
+        return self._confirmed
+
+    def waiting_bytes(self) -> int:
+        return self._server.waiting_bytes()
+
+    def send(self, messages: Iterable[tuple[int, str | bytes]]) -> None:
+        """Numbered messages, text or binary, in order."""
+        if not self._server.is_open():
+            return
+        parts: list[bytes] = []
+        for count, (number, message) in enumerate(messages):
+            if isinstance(message, str):
+                payload, opcode = message.encode(), TEXT
+            else:
+                payload, opcode = message, BINARY
+            parts.append(frame_head(opcode, len(payload)))
+            parts.append(payload)
+            self._written = max(self._written, number)
+            self._unpinged_bytes += len(payload)
+            if count >= FLOOD_COUNT or self._unpinged_bytes > PING_EVERY_BYTES:
+                parts.append(self._ping())
+        if not parts:
+            return
+        if self._pinged == self._confirmed and self._written > self._pinged:
+            parts.append(self._ping())
+        self._server.write(parts)
+
+    def _ping(self) -> bytes:
+        self._pinged = self._written
+        self._unpinged_bytes = 0
+        return _PING_HEAD + _PING.pack(_MARK, max(0, self._written))
+
+    def _receive(self, data: bytes) -> None:
+        if self._reader is None or not self._server.is_open():
+            self._server.pass_on(data)
+            return
+        for kind, payload in self._reader.feed(data):
+            if kind is Kind.BINARY:
+                self._on_message(False, payload)
+            elif kind is Kind.TEXT:
+                self._on_message(True, payload)
+            elif kind is Kind.PONG:
+                self._hear_pong(payload)
+            else:
+                if kind is Kind.REST:
+                    self._reader = None
+                    self._server.give_back()
+                self._server.pass_on(payload)
+
+    def _hear_pong(self, payload: bytes) -> None:
+        if len(payload) != _PING.size or payload[:4] != _MARK:
+            return
+        number = _PING.unpack(payload)[1]
+        if self._confirmed < number <= self._pinged:
+            self._confirmed = number
+            if number == self._pinged and self._written > number and self._server.is_open():
+                self._server.write([self._ping()])
+
+
+def direct_socket(
+    send: Any,
+    *,
+    on_message: Callable[[bool, bytes], None],
+    on_drained: Callable[[], None],
+    max_message_bytes: int,
+) -> DirectSocket | None:
+    """The connection behind an ASGI `send`, before it is accepted; None where only ASGI will do."""
+    server = _daphne_side(send) or _uvicorn_side(send)
+    if server is None:
+        return None
+    return DirectSocket(
+        server, on_message=on_message, on_drained=on_drained, max_message_bytes=max_message_bytes
+    )
+
+
+class _DaphneSide:
+    """Daphne's protocol object on a plain TCP or unix transport of Twisted."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+        self._transport = protocol.transport
+        self._drained: Callable[[], None] = _nothing
+
+    def is_open(self) -> bool:
+        return bool(self._protocol.state == self._protocol.STATE_OPEN and self._transport.connected)
+
+    def write(self, parts: list[bytes]) -> None:
+        transport = self._transport
+        size = sum(map(len, parts))
+        if size < JOIN_BYTES:
+            parts = [b"".join(parts)]
+            if not self.waiting_bytes() and not transport.disconnecting:
+                # Twisted would wait for the next turn of the loop, with two system calls more.
+                try:
+                    sent = transport.socket.send(parts[0])
+                except BlockingIOError:
+                    sent = 0
+                except OSError:
+                    return  # the reader sees the end too, and tells
+                if sent == size:
+                    return
+                parts = [parts[0][sent:]]
+        transport.writeSequence(parts)
+
+    def waiting_bytes(self) -> int:
+        transport = self._transport
+        return int(len(transport.dataBuffer) - transport.offset + transport._tempDataLen)
+
+    def pass_on(self, data: bytes) -> None:
+        type(self._protocol).dataReceived(self._protocol, data)
+
+    def take_over(self, receive: Callable[[bytes], None], drained: Callable[[], None]) -> None:
+        self._drained = drained
+        self._protocol.dataReceived = receive
+        # So far the HTTP channel was asked to pause: it would have stopped reading.
+        self._transport.unregisterProducer()
+        self._transport.registerProducer(self, True)
+
+    def give_back(self) -> None:
+        self._protocol.__dict__.pop("dataReceived", None)
+
+    # As Twisted's push producers have it
+
+    def pauseProducing(self) -> None:  # Twisted's name
+        """`waiting_bytes` tells."""
+
+    def resumeProducing(self) -> None:  # Twisted's name
+        self._drained()
+
+    def stopProducing(self) -> None:  # Twisted's name
+        self._drained = _nothing
+
+
+class _AsyncioSide:
+    """uvicorn's protocol objects, on a transport of asyncio or uvloop."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+        self._transport: Any = protocol.transport
+
+    def is_open(self) -> bool:
+        protocol = self._protocol
+        return bool(
+            protocol.handshake_complete and not protocol.close_sent and not self._transport.is_closing()
+        )
+
+    def write(self, parts: list[bytes]) -> None:
+        if sum(map(len, parts)) < JOIN_BYTES:
+            self._transport.write(b"".join(parts))
+        else:
+            for part in parts:
+                self._transport.write(part)
+
+    def waiting_bytes(self) -> int:
+        return int(self._transport.get_write_buffer_size())
+
+    def pass_on(self, data: bytes) -> None:
+        type(self._protocol).data_received(self._protocol, data)
+
+    def take_over(self, receive: Callable[[bytes], None], drained: Callable[[], None]) -> None:
+        protocol = self._protocol
+
+        def resume_writing() -> None:
+            type(protocol).resume_writing(protocol)
+            drained()
+
+        protocol.data_received = receive
+        protocol.resume_writing = resume_writing
+        self._renew()
+
+    def give_back(self) -> None:
+        self._protocol.__dict__.pop("data_received", None)
+        self._renew()
+
+    def _renew(self) -> None:
+        # uvloop keeps the methods it found when the protocol was set.
+        with contextlib.suppress(NotImplementedError):
+            self._transport.set_protocol(self._protocol)
+
+
+def _daphne_side(send: Any) -> ServerSide | None:
+    if not (isinstance(send, partial) and send.args):
+        return None
+    try:
+        from daphne.ws_protocol import WebSocketProtocol
+        from twisted.internet.tcp import Server as TcpServer
+        from twisted.internet.unix import Server as UnixServer
+    except ImportError:
+        return None
+    protocol = send.args[0]
+    if not isinstance(protocol, WebSocketProtocol):
+        return None
+    if type(protocol.transport) not in (TcpServer, UnixServer) or protocol._perMessageCompress is not None:
+        return None
+    return _DaphneSide(protocol)
+
+
+def _uvicorn_side(send: Any) -> ServerSide | None:
+    try:
+        from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+    except ImportError:
+        return None
+    protocol = getattr(send, "__self__", None)
+    if not isinstance(protocol, WebSocketsSansIOProtocol) or protocol.conn.extensions:
+        return None
+    if not isinstance(getattr(protocol, "transport", None), asyncio.BaseTransport) and not hasattr(
+        getattr(protocol, "transport", None), "get_write_buffer_size"
+    ):
+        return None
+    return _AsyncioSide(protocol)
+
+
+def _nothing() -> None:
+    pass
