@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import AppConfig
+from django.db import transaction
 
 
 class KernelsConfig(AppConfig):
@@ -21,5 +22,7 @@ class KernelsConfig(AppConfig):
 
 def _stop_project_kernels(sender: object, *, project: Any, **_: object) -> None:
     from kernels_app.services.kernels import stop_project_kernels
+    from kernels_app.services.terminals import stop_project_terminals
 
     stop_project_kernels(project)
+    transaction.on_commit(lambda: stop_project_terminals(project), robust=True)

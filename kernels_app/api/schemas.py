@@ -73,6 +73,19 @@ class KernelspecOut(Schema):
     language: str
 
 
+class TerminalIn(Schema):
+    name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    cwd: Annotated[str, Field(max_length=4096)] = ""
+
+
+class TerminalOut(Schema):
+    name: str
+    started_at: datetime
+    last_activity_at: datetime
+    user: str | None
+    node: str
+
+
 class QuotaOut(Schema):
     quota: str
     title: str

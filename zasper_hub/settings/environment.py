@@ -37,6 +37,8 @@ class Environment(BaseSettings):
     hub_log_level: str = Field(default="WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     hub_kernel_python: Path = BASE_DIR / ".kernel-venv" / "bin" / "python"
     hub_max_kernels_per_user: int = Field(default=10, ge=1)
+    hub_max_terminals_per_project: int = Field(default=10, ge=0)
+    hub_terminal_idle_hours: int = Field(default=12, ge=1)
     hub_max_upload_mb: int = Field(default=2048, ge=1)
 
 

@@ -1,0 +1,176 @@
+"""Start and stop terminals. Nodes register those that live; there are no rows."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import PurePosixPath
+from uuid import UUID
+
+from django.conf import settings
+
+from kernels_app.bus.envelopes import NodeInfo
+from kernels_app.bus.identifiers import NodeId, command_stream
+from kernels_app.bus.terminals import (
+    TERMINALS_LABEL,
+    StartTerminal,
+    StopTerminal,
+    TerminalId,
+    TerminalInfo,
+    TerminalLimits,
+    encode_info,
+    encode_terminal,
+    terminals_key,
+    terminals_lease,
+)
+from kernels_app.bus.transport import Publication, TransportError
+from kernels_app.errors import Invalid, NoNode, QuotaExceeded, Unavailable
+from kernels_app.models import LIVE_STATES, Kernel
+from kernels_app.selectors.nodes import nodes_up
+from kernels_app.selectors.terminals import live_terminals
+from kernels_app.services.hub_log import now_ms
+from notebooks_app.models import Project
+from notebooks_app.services.file_hints import send_kernels_hint
+from notebooks_app.wire import blocking_transport
+from zasper_hub.accounts.models import User
+from zasper_hub.accounts.services.audit import record
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+# Choosing a name takes some milliseconds; who died meanwhile keeps the others waiting no longer than this.
+CHOICE_S = 2.0
+RETRY_S = 0.02
+
+
+def start_terminal(*, user: User, project: Project, name: str | None = None, cwd: str = "") -> TerminalInfo:
+    """A new terminal on the node where the project's kernels run; the one of this name if there is one already.
+
+    `cwd` is a folder of the project; what names none means the project's own. Without a name it gets a number.
+
+    Raises:
+        Invalid: the name is none.
+        NoNode, QuotaExceeded, Unavailable
+    """
+    if name is not None and not _NAME.match(name):
+        raise Invalid("The name of a terminal may have letters, digits, '_', '-' and '.', at most 64.")
+    node = _choose_node(project.pk)
+    with _choosing_name(project.pk):
+        others = live_terminals(project.pk)
+        for other in others:
+            if other.name == name:
+                return other
+        _check_quota(others)
+        now = now_ms()
+        info = TerminalInfo(
+            terminal_id=TerminalId(str(uuid.uuid4())),
+            project_id=str(project.pk),
+            name=name or _free_number({other.name for other in others}),
+            user_id=str(user.pk),
+            node_id=node.node_id,
+            fence=node.fence,
+            started_at=now,
+            last_activity_at=now,
+            renewed_at=now,
+        )
+        command = StartTerminal(
+            fence=info.fence,
+            terminal_id=info.terminal_id,
+            info=info,
+            project_path=info.project_id,
+            cwd=_folder(cwd),
+            limits=TerminalLimits(idle_timeout_s=settings.HUB_TERMINAL_IDLE_HOURS * 3600),
+        )
+        try:
+            transport = blocking_transport()
+            transport.put_field(terminals_key(info.project_id), info.terminal_id, encode_info(info))
+            transport.write([Publication(encode_terminal(command), log=command_stream(info.node_id))])
+        except TransportError as error:
+            raise _unavailable() from error
+    record("terminal_started", actor=user, target=f"project:{project.pk}", terminal=info.name)
+    send_kernels_hint(project.pk)
+    return info
+
+
+def stop_terminal(info: TerminalInfo, *, reason: str = "") -> None:
+    """Ends the terminal and all that was started in it. It is listed no more.
+
+    Raises:
+        Unavailable
+    """
+    command = StopTerminal(fence=info.fence, terminal_id=info.terminal_id, reason=reason)
+    try:
+        transport = blocking_transport()
+        transport.write([Publication(encode_terminal(command), log=command_stream(NodeId(info.node_id)))])
+        transport.delete_field(terminals_key(info.project_id), info.terminal_id)
+    except TransportError as error:
+        raise _unavailable() from error
+    send_kernels_hint(info.project_id)
+
+
+def stop_project_terminals(project: Project) -> None:
+    """Ends all terminals of a project that is being deleted.
+
+    Raises:
+        Unavailable
+    """
+    for info in live_terminals(project.pk):
+        stop_terminal(info, reason="Its project was deleted.")
+
+
+def _choose_node(project_id: UUID) -> NodeInfo:
+    able = [node for node in nodes_up() if TERMINALS_LABEL in node.labels]
+    if not able:
+        raise NoNode("No running node offers terminals at the moment.")
+    with_kernels = set(
+        Kernel.objects.filter(project_id=project_id, state__in=LIVE_STATES).values_list("node_id", flat=True)
+    )
+    near = [node for node in able if node.node_id in with_kernels] or able
+    return min(near, key=lambda node: (-node.memory_bytes / (node.kernel_count + 1), node.node_id))
+
+
+@contextmanager
+def _choosing_name(project_id: UUID) -> Iterator[None]:
+    """One at a time in a project, whatever the number of web processes. Raises Unavailable."""
+    transport = blocking_transport()
+    key, holder = terminals_lease(str(project_id)), uuid.uuid4().hex
+    deadline = time.monotonic() + 2 * CHOICE_S
+    try:
+        while (fence := transport.acquire_lease(key, holder=holder, ttl_s=CHOICE_S)) is None:
+            if time.monotonic() > deadline:
+                raise Unavailable("Too many terminals are being started at once. Try again in a moment.")
+            time.sleep(RETRY_S)
+    except TransportError as error:
+        raise _unavailable() from error
+    try:
+        yield
+    finally:
+        with suppress(TransportError):  # then it runs out
+            transport.release_lease(key, holder=holder, fence=fence)
+
+
+def _check_quota(others: list[TerminalInfo]) -> None:
+    limit: int = settings.HUB_MAX_TERMINALS_PER_PROJECT
+    if len(others) >= limit:
+        raise QuotaExceeded(
+            f"The project has {len(others)} terminals and may have {limit}. Stop one that nobody needs.",
+            quota="terminals",
+            limit=limit,
+            used=len(others),
+        )
+
+
+def _free_number(names: set[str]) -> str:
+    return next(str(number) for number in itertools.count(1) if str(number) not in names)
+
+
+def _folder(cwd: str) -> str:
+    """As a path inside the project; the node looks again. Jupyter's clients may write it from the root: `/data`."""
+    folder = PurePosixPath(cwd.strip("/")[:4096])
+    return "" if ".." in folder.parts or "\0" in cwd else str(folder).removeprefix(".")
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("The hub's message server does not answer. Try again in a moment.")
