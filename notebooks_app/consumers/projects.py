@@ -9,12 +9,14 @@ from typing import Any, ClassVar
 import msgspec
 import structlog
 from channels.db import database_sync_to_async
+from django.utils import timezone
 
 from notebooks_app.access import project_for
 from notebooks_app.consumers.folder_watch import MAX_FOLDERS, watch_of_this_loop
 from notebooks_app.errors import NotFound
 from notebooks_app.models import Project
 from notebooks_app.services.file_hints import hint_group
+from notebooks_app.services.projects import note_opened
 from notebooks_app.storage.paths import split_path
 from zasper_hub.accounts.errors import Malformed
 from zasper_hub.accounts.permissions import Need
@@ -52,6 +54,7 @@ class ProjectConsumer(HubConsumer):
         except Exception as error:  # whatever the layer's backend raises: the watch goes on without it
             log.warning("hints_not_joined", kind=type(error).__name__)
         watch_of_this_loop().watch(self, self.project, self._folders)
+        await database_sync_to_async(note_opened)(self.project, timezone.now())
 
     async def received(self, frame: str | bytes) -> None:
         try:

@@ -220,3 +220,18 @@ async def test_a_page_that_does_not_read_does_not_keep_the_others_from_hearing(
     for listener in listeners:
         watch.leave(listener)
     assert heard[0] == ""
+
+
+async def test_an_opened_project_was_opened(cast: Cast, connect: Connect) -> None:
+    await (await connect(cast.project.pk, cast.carol)).expect(files_hint(""))
+
+    async def opened_at() -> object:
+        return await Project.objects.values_list("last_opened_at", flat=True).aget(pk=cast.project.pk)
+
+    async with asyncio.timeout(DEADLINE_S):
+        while await opened_at() is None:
+            await asyncio.sleep(0.01)
+    first = await opened_at()
+    # Within the same minute it is not written again.
+    await (await connect(cast.project.pk, cast.bob)).expect(files_hint(""))
+    assert await opened_at() == first
