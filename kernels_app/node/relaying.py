@@ -41,8 +41,8 @@ MAIL_BYTES = 1024 * 1024
 UNREAD_BYTES = 16 * 1024 * 1024
 FETCH_BYTES = 1024 * 1024
 # The writer waits this long for the rest of a burst when much goes on, and less when less does.
-MAX_WINDOW_S = 0.003
-MIN_WINDOW_S = 0.0005
+MAX_WINDOW_S = 0.001
+MIN_WINDOW_S = 0.0003
 # Messages a second from which on the window is at its widest.
 BUSY_RATE = 1500.0
 RETRY_S = 0.1
