@@ -28,7 +28,7 @@ def choose_kernelspec(
     notebook_metadata: Mapping[str, Any],
 ) -> str:
     """Name of the kernelspec for a notebook: what was asked for; else what it last ran on; else what its metadata
-    names; else one of its language; else python3, if the notebook names no other language.
+    names; else one of its language; else python3, if the notebook names neither a kernel nor a language.
 
     Raises:
         NoNode: no node is up.
@@ -47,7 +47,8 @@ def choose_kernelspec(
         if candidate in names and candidate is not None:
             return candidate
     matching = [spec.name for spec in specs if language and spec.language.lower() == language]
-    if FALLBACK_KERNELSPEC in matching or (language in ("", "python") and FALLBACK_KERNELSPEC in names):
+    says_nothing = not named and not language
+    if FALLBACK_KERNELSPEC in matching or (says_nothing and FALLBACK_KERNELSPEC in names):
         return FALLBACK_KERNELSPEC
     if matching:
         return matching[0]

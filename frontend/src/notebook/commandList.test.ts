@@ -187,7 +187,7 @@ describe("running", () => {
   it("sends the source as it stands here, and goes on to the next cell", () => {
     const run = vi.spyOn(bench.notebook.runs, "run").mockResolvedValue();
     bench.press("Shift-Enter");
-    expect(run).toHaveBeenCalledWith([{ cell_id: "c1", source: "one" }], { kernelspec_name: "python3" });
+    expect(run).toHaveBeenCalledWith([{ cell_id: "c1", source: "one" }]);
     expect(active()).toBe("c2");
     bench.press("Ctrl-Enter");
     expect(active()).toBe("c2");
@@ -255,7 +255,7 @@ describe("Run all before the cells are there", () => {
     addCells(late.doc, 0, [{ type: "code", source: "1", metadata: {} }], ["x"]);
     await late.whenReady;
     await Promise.resolve();
-    expect(run).toHaveBeenCalledWith([{ cell_id: "x", source: "1" }], { kernelspec_name: "python3" });
+    expect(run).toHaveBeenCalledWith([{ cell_id: "x", source: "1" }]);
     late.dispose();
     bench = open("editor");
   });

@@ -25,9 +25,9 @@ export async function runCells(notebook: OpenNotebook, ids: readonly string[]): 
   }
   notebook.setMarkdownOpen(rendered, false);
   if (cells.length === 0 || !notebook.canEdit.peek()) return;
-  const options = notebook.log.kernel.peek() || !notebook.kernelspecName.peek() ? {} : { kernelspec_name: notebook.kernelspecName.peek() ?? "" };
   try {
-    await notebook.runs.run(cells, options);
+    // Which kernel: the hub knows what the notebook asks for, and what serves where that is not installed.
+    await notebook.runs.run(cells);
   } catch (error) {
     if (error instanceof RunsError && error.error.code !== "cancelled") toast({ kind: "error", text: error.message });
   }

@@ -45,9 +45,17 @@ def test_an_unknown_kernelspec_names_those_there_are() -> None:
     assert "python3 (Python 3)" in caught.value.message
 
 
-def test_a_language_nobody_speaks_is_not_run_as_python() -> None:
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"kernelspec": {"name": "julia-1.10", "language": "julia"}},
+        {"kernelspec": {"name": "julia-1.10"}},
+        {"language_info": {"name": "julia"}},
+    ],
+)
+def test_what_asks_for_something_else_is_not_run_as_python(metadata: dict[str, Any]) -> None:
     with pytest.raises(UnknownKernelspec):
-        choose({"kernelspec": {"name": "julia-1.10", "language": "julia"}})
+        choose(metadata)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +64,6 @@ def test_a_language_nobody_speaks_is_not_run_as_python() -> None:
         ({}, "python3"),
         ({"kernelspec": {"name": "deno"}}, "deno"),
         ({"kernelspec": {"name": "venv-of-somebody", "language": "python"}}, "python3"),
-        ({"kernelspec": {"name": "venv-of-somebody"}}, "python3"),
         ({"kernelspec": {"name": "irkernel"}, "language_info": {"name": "R"}}, "ir"),
         ({"kernelspec": "nonsense", "language_info": ["nonsense"]}, "python3"),
         ({"kernelspec": {"name": 7, "language": None}}, "python3"),
