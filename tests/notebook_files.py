@@ -8,7 +8,7 @@ from typing import Any
 
 def notebook_file(*sources: str, kernelspec_name: str = "python3") -> bytes:
     """Code cells `cell-0`, `cell-1` … with these sources."""
-    cells = [
+    cells: list[dict[str, Any]] = [
         {
             "cell_type": "code",
             "id": f"cell-{number}",

@@ -71,7 +71,7 @@ def assert_complete(client: httpx.Client, project_id: str, path: str, document_i
 
     def exported() -> bool:
         raw = client.get(f"projects/{project_id}/files/{path}").raise_for_status().text
-        read = nbformat.reads(raw, as_version=4)
+        read = nbformat.reads(raw, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has no types
         nbformat.validate(read)
         return bool(read.cells[0].outputs) and stream_text(read.cells[0]) == EXPECTED
 

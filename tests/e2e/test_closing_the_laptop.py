@@ -118,5 +118,5 @@ def _other_pid(hub: LiveHub, pid: int) -> bool:
 
 def _complete_file(client: httpx.Client, project: dict[str, str]) -> nbformat.NotebookNode | None:
     raw = client.get(f"projects/{project['id']}/files/minute.ipynb").raise_for_status().text
-    read = nbformat.reads(raw, as_version=4)
+    read = nbformat.reads(raw, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has no types
     return read if stream_text(read.cells[0]) == EXPECTED else None

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from notebooks_app.models import Document, Project, ProjectMembership
-from notebooks_app.services.projects import create_project, delete_project
+from notebooks_app.services.projects import create_project, delete_project, note_opened
 from notebooks_app.signals import project_deleted
 from notebooks_app.storage.project_files import content_store
 from notebooks_app.tasks import purge_deleted_projects
@@ -263,3 +263,11 @@ def test_an_administrator_changes_members_in_the_admin_panel_and_it_is_noted(cas
     assert not cast.project.memberships.filter(user=cast.carol).exists()
     assert AuditEvent.objects.filter(action="members_changed_by_admin", actor=cast.admin).exists()
     assert AccessChange.objects.filter(user_id=cast.carol.pk).exists()
+
+
+def test_an_opened_project_is_noted_once_a_minute(cast: Cast) -> None:
+    start = timezone.now()
+    for seconds, noted in ((0, 0), (59, 0), (61, 61)):
+        note_opened(cast.project, start + timedelta(seconds=seconds))
+        cast.project.refresh_from_db()
+        assert cast.project.last_opened_at == start + timedelta(seconds=noted)
