@@ -19,6 +19,7 @@ from notebooks_app.services import files as services
 from notebooks_app.services.client_notebooks import document_at, save_client_notebook
 from notebooks_app.storage.content_store import Entry
 from notebooks_app.storage.partial_uploads import PartialUpload
+from notebooks_app.storage.paths import split_path
 from notebooks_app.storage.project_files import content_store
 from zasper_hub.accounts.errors import BadRequest
 
@@ -38,6 +39,7 @@ def save_body(call: Call, path: str, body: dict[str, Any]) -> tuple[Entry, bool]
     """Saves what the body holds at `path`: the entry, and whether it is new."""
     if not path:
         raise BadRequest("A file needs a name")
+    split_path(path, allows_hidden=call.project.allows_hidden_files)
     if body.get("chunk") is not None:
         return _save_part(call, path, body)
     current = _entry_or_none(call, path)

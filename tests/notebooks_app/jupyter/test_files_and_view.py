@@ -1,0 +1,74 @@
+"""Files as a browser gets them: nothing of them runs in the hub's origin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from notebooks_app.storage.project_files import content_store
+from tests.cast import Cast
+from tests.notebooks_app.jupyter.server import Server, body
+
+HTML = b"<script>document.body.innerHTML = 'ran'</script><h1>Report</h1>"
+
+
+@pytest.fixture
+def carol(cast: Cast) -> Server:
+    return Server(cast, cast.carol)
+
+
+def write(cast: Cast, name: str, data: bytes) -> None:
+    content_store(cast.project).write(name, [data])
+
+
+def policy(response: Any) -> list[str]:
+    return [part.strip() for part in response["Content-Security-Policy"].split(";")]
+
+
+@pytest.mark.parametrize(
+    "name", ["a.html", "a.svg", "a.js", "a.txt", "a.xhtml", "a.pdf", "a", "a.htm", "a.xml"]
+)
+@pytest.mark.parametrize("address", ["files", "view"])
+def test_whatever_is_served_is_in_a_sandbox_of_another_origin(
+    carol: Server, cast: Cast, address: str, name: str
+) -> None:
+    write(cast, name, HTML)
+    response = carol.call("GET", f"{address}/{name}")
+    assert response.status_code == 200
+    [sandbox] = [part for part in policy(response) if part.startswith("sandbox")]
+    assert "allow-same-origin" not in sandbox
+    assert "allow-top-navigation" not in sandbox
+    assert "default-src 'none'" in policy(response)
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert not any(part.startswith("connect-src") for part in policy(response))
+    if "allow-scripts" in sandbox:
+        assert address == "view"
+        assert response["Content-Type"].startswith("text/html")
+    if response["Content-Type"].startswith("text/html"):
+        assert address == "view"
+
+
+def test_a_page_is_drawn_by_view_only(carol: Server, cast: Cast) -> None:
+    write(cast, "report.html", HTML)
+    assert carol.call("GET", "view/report.html")["Content-Type"].startswith("text/html")
+    assert body(carol.call("GET", "view/report.html")) == HTML
+    assert carol.call("GET", "files/report.html")["Content-Type"] == "application/octet-stream"
+
+
+def test_a_file_is_downloaded_when_asked(carol: Server, cast: Cast) -> None:
+    write(cast, "a.txt", b"x")
+    assert carol.call("GET", "files/a.txt")["Content-Disposition"].startswith("inline")
+    assert carol.call("GET", "files/a.txt?download=1")["Content-Disposition"].startswith("attachment")
+
+
+def test_a_known_file_is_not_sent_again(carol: Server, cast: Cast) -> None:
+    write(cast, "a.txt", b"x")
+    etag = carol.call("GET", "files/a.txt")["ETag"]
+    assert carol.call("GET", "files/a.txt", If_None_Match=etag).status_code == 304
+
+
+def test_a_folder_is_no_file(carol: Server, cast: Cast) -> None:
+    write(cast, "sub/a.txt", b"x")
+    assert carol.call("GET", "files/sub").status_code == 403
+    assert carol.call("GET", "files/absent").status_code == 404
