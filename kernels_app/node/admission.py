@@ -55,6 +55,28 @@ class Admission:
         self.running: RunningRun | None = None
         self._queue: deque[QueuedRun] = deque()
         self._seen: dict[RunId, None] = {}
+        self._restored_at: dict[RunId, int] = {}
+
+    @property
+    def waiting(self) -> tuple[QueuedRun, ...]:
+        return tuple(self._queue)
+
+    def restore(self, runs: list[tuple[QueuedRun, int | None]]) -> None:
+        """What an earlier life of the node had not ended, with when it started. It runs again from its start:
+        a kernel that knows the run says again what it said."""
+        for run, started_at in runs:
+            self._seen[run.run_id] = None
+            self._queue.append(run)
+            if started_at is not None:
+                self._restored_at[run.run_id] = started_at
+
+    def lose(self, run_id: RunId, reason: str) -> list[EndedRun]:
+        """Nobody knows how the run ended."""
+        running = self.running
+        if running is None or running.run.run_id != run_id:
+            return []
+        self.running = None
+        return [EndedRun(running.run, "died", reason, running.started_at, running.execution_count)]
 
     @property
     def queued_count(self) -> int:
@@ -80,8 +102,9 @@ class Admission:
         """The run to send now; None while one runs or nothing waits."""
         if self.running is not None or not self._queue:
             return None
-        self.running = RunningRun(self._queue.popleft(), now_ms)
-        return self.running.run
+        run = self._queue.popleft()
+        self.running = RunningRun(run, self._restored_at.pop(run.run_id, now_ms))
+        return run
 
     def reply(self, run_id: RunId, status: ReplyStatus, execution_count: int | None) -> list[EndedRun]:
         """The kernel answered the run. What is over now, in order."""

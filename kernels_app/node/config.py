@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 import re
 import secrets
 import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +16,12 @@ import msgspec
 
 from kernels_app.bus.identifiers import NodeId
 from kernels_app.node.folding_runs import FoldingLimits
+from kernels_app.node.provisioners.container_settings import NETWORKS, ContainerSettings
 
+PROVISIONERS = ("process", "docker")
+# Repository, tag, digest: no option, no space.
+_IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9_./:@-]{0,254}\Z")
+_USER = re.compile(r"[1-9][0-9]{0,9}:[1-9][0-9]{0,9}\Z")
 _NODE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
 
@@ -37,6 +44,8 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_s: float = 7.5
     log_level: str = "INFO"
     output_limits: FoldingLimits = FoldingLimits()
+    provisioner: str = "process"
+    containers: ContainerSettings = ContainerSettings()
 
 
 def read_config(environment: Mapping[str, str]) -> NodeConfig:
@@ -44,8 +53,14 @@ def read_config(environment: Mapping[str, str]) -> NodeConfig:
     node_id = environment.get("NODE_ID") or socket.gethostname()
     if not _NODE_ID.match(node_id):
         raise ConfigError("NODE_ID may have letters, digits, '.', '_' and '-', at most 64.")
+    provisioner = environment.get("NODE_PROVISIONER") or "process"
+    if provisioner not in PROVISIONERS:
+        raise ConfigError(f"NODE_PROVISIONER is one of {', '.join(PROVISIONERS)}: {provisioner}")
+    is_docker = provisioner == "docker"
     # As it is written: in a virtual environment the Python is a link out of it.
-    kernel_python = Path(_needed(environment, "NODE_KERNEL_PYTHON")).absolute()
+    kernel_python = Path(
+        sys.executable if is_docker else _needed(environment, "NODE_KERNEL_PYTHON")
+    ).absolute()
     if not os.access(kernel_python, os.X_OK):
         raise ConfigError(f"NODE_KERNEL_PYTHON is not a program: {kernel_python}")
     projects_root = Path(_needed(environment, "NODE_PROJECTS_ROOT")).absolute()
@@ -53,7 +68,8 @@ def read_config(environment: Mapping[str, str]) -> NodeConfig:
         raise ConfigError(f"NODE_PROJECTS_ROOT is not a folder: {projects_root}")
     return NodeConfig(
         node_id=NodeId(node_id),
-        holder=environment.get("NODE_HOLDER") or secrets.token_hex(8),
+        # Kernels in containers outlive their node: its next life is to get its lease back at once.
+        holder=environment.get("NODE_HOLDER") or (f"node:{node_id}" if is_docker else secrets.token_hex(8)),
         redis_url=_secret(environment, "REDIS_URL"),
         projects_root=projects_root,
         run_dir=Path(_needed(environment, "NODE_RUN_DIR")).absolute(),
@@ -67,7 +83,53 @@ def read_config(environment: Mapping[str, str]) -> NodeConfig:
         shutdown_s=_seconds(environment, "NODE_SHUTDOWN_S", 7.5),
         log_level=_log_level(environment.get("NODE_LOG_LEVEL") or "INFO"),
         output_limits=_output_limits(environment),
+        provisioner=provisioner,
+        containers=_container_settings(environment),
     )
+
+
+def _container_settings(environment: Mapping[str, str]) -> ContainerSettings:
+    default = ContainerSettings()
+    images = tuple(
+        word for word in environment.get("NODE_KERNEL_IMAGES", "").replace(",", " ").split() if word
+    )
+    for image in images:
+        if not _IMAGE.match(image):
+            raise ConfigError(f"NODE_KERNEL_IMAGES names no image: {image[:80]}")
+    network = environment.get("NODE_KERNEL_NETWORK") or default.network
+    if network not in NETWORKS:
+        raise ConfigError(f"NODE_KERNEL_NETWORK is one of {', '.join(NETWORKS)}: {network}")
+    subnets = environment.get("NODE_KERNEL_SUBNETS") or default.subnets
+    try:
+        is_too_small = ipaddress.IPv4Network(subnets).prefixlen > 28
+    except ValueError as error:
+        raise ConfigError(f"NODE_KERNEL_SUBNETS is no IPv4 network: {subnets}") from error
+    if is_too_small:
+        raise ConfigError(f"NODE_KERNEL_SUBNETS has no room for a network of 16 addresses: {subnets}")
+    user = environment.get("NODE_KERNEL_USER") or default.user
+    if not _USER.match(user):
+        raise ConfigError(f"NODE_KERNEL_USER is uid:gid, neither of them 0: {user}")
+    memory_mb = _count(environment, "NODE_KERNEL_MEMORY_MB")
+    tmp_mb = _count(environment, "NODE_KERNEL_TMP_MB")
+    return ContainerSettings(
+        images=images or default.images,
+        network=network,
+        subnets=subnets,
+        user=user,
+        orphan_s=_seconds(environment, "NODE_ORPHAN_S", default.orphan_s),
+        tmp_bytes=default.tmp_bytes if tmp_mb is None else tmp_mb << 20,
+        default_memory_bytes=None if memory_mb is None else memory_mb << 20,
+        default_process_count=_count(environment, "NODE_KERNEL_PROCESSES") or default.default_process_count,
+    )
+
+
+def _count(environment: Mapping[str, str], name: str) -> int | None:
+    text = environment.get(name)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 1 << 31:
+        raise ConfigError(f"{name} is not a whole number above zero: {text}")
+    return int(text)
 
 
 def _log_level(text: str) -> str:

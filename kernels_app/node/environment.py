@@ -11,6 +11,8 @@ from pathlib import Path
 # Of the node's own environment: what describes the machine and its user, and no more.
 _KEPT = ("HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# In a container: in memory, like all of the home folder there.
+IPYTHON_FOLDER = "/home/kernel/.ipython"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 # What would change which program or library is run: never from a request.
 _REFUSED_NAMES = frozenset(
@@ -36,6 +38,25 @@ def kernel_environment(
     cpu_cores: float | None,
 ) -> dict[str, str]:
     """All variables a kernel gets, but for its kernelspec's. Raises RefusedVariable."""
+    _check(requested)
+    made = {name: node_environment[name] for name in _KEPT if name in node_environment}
+    made["PATH"] = os.pathsep.join([str(kernel_python.parent), _SYSTEM_PATH])
+    made.setdefault("LANG", "C.UTF-8")
+    if (kernel_python.parent.parent / "pyvenv.cfg").exists():
+        made["VIRTUAL_ENV"] = str(kernel_python.parent.parent)
+    made["IPYTHONDIR"] = str(ipython_folder)
+    return {**made, **_thread_counts(cpu_cores), **requested}
+
+
+def container_environment(*, requested: Mapping[str, str], cpu_cores: float | None) -> dict[str, str]:
+    """The same for a kernel in a container: nothing of the node's machine. Raises RefusedVariable."""
+    _check(requested)
+    made = {"HOME": "/home/kernel", "LANG": "C.UTF-8", "PATH": f"/opt/kernel/bin:{_SYSTEM_PATH}"}
+    made["IPYTHONDIR"] = IPYTHON_FOLDER
+    return {**made, **_thread_counts(cpu_cores), **requested}
+
+
+def _check(requested: Mapping[str, str]) -> None:
     for name, value in requested.items():
         if (
             not _NAME.match(name)
@@ -44,16 +65,12 @@ def kernel_environment(
             or name.upper().startswith(_REFUSED_PREFIXES)
         ):
             raise RefusedVariable(f"The environment variable {name[:60]!r} cannot be set for a kernel.")
-    made = {name: node_environment[name] for name in _KEPT if name in node_environment}
-    made["PATH"] = os.pathsep.join([str(kernel_python.parent), _SYSTEM_PATH])
-    made.setdefault("LANG", "C.UTF-8")
-    if (kernel_python.parent.parent / "pyvenv.cfg").exists():
-        made["VIRTUAL_ENV"] = str(kernel_python.parent.parent)
-    made["IPYTHONDIR"] = str(ipython_folder)
-    if cpu_cores is not None:
-        for name in _THREAD_VARIABLES:
-            made[name] = str(max(1, math.ceil(cpu_cores)))
-    return {**made, **requested}
+
+
+def _thread_counts(cpu_cores: float | None) -> dict[str, str]:
+    if cpu_cores is None:
+        return {}
+    return {name: str(max(1, math.ceil(cpu_cores))) for name in _THREAD_VARIABLES}
 
 
 # Read by IPython kernels before they make their sockets; lies in their IPYTHONDIR.

@@ -33,6 +33,7 @@ from kernels_app.node.launching import Launcher
 from kernels_app.node.lifecycle import ENDED
 from kernels_app.node.outbox import Outbox
 from kernels_app.node.output_log import OutputLog
+from kernels_app.node.records import KernelRecord
 from kernels_app.node.relay_kernel import KernelRelay
 from kernels_app.node.relaying import NodeRelay
 from kernels_app.node.zeromq.channels import KernelContext
@@ -143,6 +144,23 @@ class KernelHost:
         if known is not None:  # a repeat
             self._outbox.event(known.kernel.event())
             return
+        hosted = self._make(command)
+        if hosted.log is not None:
+            hosted.log_task = self._tasks.create_task(hosted.log.run())
+        hosted.task = self._tasks.create_task(self._host(hosted))
+
+    async def adopt(self, record: KernelRecord) -> None:
+        """Takes over a kernel of an earlier life of the node, under this life's number. Waits for the wire."""
+        hosted = self._make(msgspec.structs.replace(record.command, fence=self._fence))
+        is_last_writer = hosted.log is None or await hosted.log.resume()
+        if hosted.log is not None:
+            hosted.log_task = self._tasks.create_task(hosted.log.run())
+        hosted.task = self._tasks.create_task(self._host(hosted, record))
+        if not is_last_writer:
+            await asyncio.sleep(0)  # it has begun
+            hosted.kernel.stop("lost", "Another kernel took over the notebook.")
+
+    def _make(self, command: StartKernel) -> _Hosted:
         log: OutputLog | None = None
         if command.document_id is not None:
             log = OutputLog(
@@ -167,12 +185,10 @@ class KernelHost:
         )
         hosted = _Hosted(kernel, log)
         self._hosted[command.kernel_id] = hosted
-        if log is not None:
-            hosted.log_task = self._tasks.create_task(log.run())
-        hosted.task = self._tasks.create_task(self._host(hosted))
+        return hosted
 
-    async def _host(self, hosted: _Hosted) -> None:
-        await hosted.kernel.run()
+    async def _host(self, hosted: _Hosted, record: KernelRecord | None = None) -> None:
+        await hosted.kernel.run(record)
         logger.info(
             "Kernel %s ended: %s (%s)",
             hosted.kernel.kernel_id,
@@ -215,6 +231,20 @@ class KernelHost:
         waiting = [hosted.task for hosted in self._hosted.values() if hosted.task is not None]
         if waiting:
             await asyncio.wait(waiting)
+
+    async def leave_all(self, reason: str) -> None:
+        """Kernels that outlive the node are left as they are, the others end. After `flush_logs`, call `left`."""
+        ending = [hosted for hosted in self._hosted.values() if hosted.kernel in list(self._live())]
+        ending = [hosted for hosted in ending if not hosted.kernel.leave()]
+        for hosted in ending:
+            hosted.kernel.stop("stopped", reason)
+        waiting = [hosted.task for hosted in ending if hosted.task is not None]
+        if waiting:
+            await asyncio.wait(waiting)
+
+    def left(self) -> None:
+        for kernel in self._live():
+            kernel.left()
 
     async def flush_logs(self) -> None:
         """Returns when all outputs are written. Give it a deadline."""

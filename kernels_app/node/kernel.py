@@ -13,7 +13,7 @@ from typing import Any, assert_never
 import msgspec
 
 from kernels_app.bus.envelopes import KernelEvent, StartKernel
-from kernels_app.bus.identifiers import NodeId
+from kernels_app.bus.identifiers import NodeId, RunId
 from kernels_app.bus.operations import KernelChanged, KernelStateName
 from kernels_app.node import lifecycle
 from kernels_app.node.connection import Connection
@@ -26,10 +26,12 @@ from kernels_app.node.outbox import Outbox
 from kernels_app.node.output_log import OutputLog
 from kernels_app.node.provisioners.base import NodeProvisioner
 from kernels_app.node.provisioners.process import last_lines
+from kernels_app.node.records import KernelRecord
 from kernels_app.node.relay_kernel import KernelRelay
 from kernels_app.node.runs import KernelRuns
 from kernels_app.node.zeromq.channels import ChannelName, KernelChannels, KernelContext
 from kernels_app.node.zeromq.frames import KernelMessage
+from kernels_app.node.zeromq.line import LineChannels
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +68,14 @@ class Kernel:
         self.command = command
         self.kernel_id = command.kernel_id
         self.state = State()
-        self.runs = KernelRuns(command.kernel_id, log=log, outbox=outbox, send=self._send, clock_ms=clock_ms)
+        self.runs = KernelRuns(
+            command.kernel_id,
+            log=log,
+            outbox=outbox,
+            send=self._send,
+            clock_ms=clock_ms,
+            on_change=self._keep_record,
+        )
         self.relay = KernelRelay(
             command.kernel_id,
             send=self._send_frames,
@@ -83,7 +92,7 @@ class Kernel:
         self._tasks: asyncio.TaskGroup | None = None
         self._closed = asyncio.Event()
         self._provisioner: NodeProvisioner | None = None
-        self._channels: KernelChannels | None = None
+        self._channels: KernelChannels | LineChannels | None = None
         self._connection: Connection | None = None
         self._display_name = command.kernelspec_name
         self._is_interrupted_by_message = False
@@ -92,12 +101,17 @@ class Kernel:
         self._settling: asyncio.TimerHandle | None = None
         self._start_timer: asyncio.TimerHandle | None = None
         self._pauses: set[str] = set()
+        self._is_left = False
 
-    async def run(self) -> None:
-        """From start to end. Never raises, but for cancellation."""
+    async def run(self, record: KernelRecord | None = None) -> None:
+        """From start to end, or from where an earlier life of the node left it. Never raises, but for cancellation."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                self._step(lifecycle.StartRequested())
+                if record is None:
+                    self._step(lifecycle.StartRequested())
+                else:
+                    self.state = lifecycle.taken_over(is_busy=any(run.started_at for run in record.runs))
+                    self._spawn(self._take_over(record))
                 await self._closed.wait()
         except Exception:
             logger.exception("Kernel %s failed.", self.kernel_id)
@@ -110,6 +124,21 @@ class Kernel:
 
     def stop(self, end_name: KernelStateName, reason: str) -> None:
         self._step(lifecycle.StopRequested(end_name, reason))
+
+    def leave(self) -> bool:
+        """The node stops and the kernel goes on: nothing it says is heard any more, until a next life of the node
+        takes it over. False when it cannot be left; then it has to be stopped."""
+        if self.state.name not in READY or self._provisioner is None or self._provisioner.container is None:
+            return False
+        self._is_left = True
+        if self._channels is not None:
+            self._channels.close()
+        return True
+
+    def left(self) -> None:
+        """All it said before `leave` is written."""
+        self.runs.written()
+        self._keep_record(is_last=True)
 
     def restart(self) -> None:
         self._step(lifecycle.RestartRequested())
@@ -191,6 +220,10 @@ class Kernel:
         elif channel == "stdin":
             self.runs.on_stdin(message)
 
+    def on_unknown_run(self, run_id: str) -> None:
+        """The kernel ended the run while no node listened, and what it said is not kept."""
+        self.runs.lose(RunId(run_id))
+
     def on_backlog(self, is_behind: bool) -> None:
         self._pause("backlog", is_behind)
 
@@ -219,6 +252,7 @@ class Kernel:
             case lifecycle.Announce():
                 self._announce_when_settled()
             case lifecycle.OpenQueue():
+                self._keep_record()
                 if self._provisioner is not None:
                     self._provisioner.forget_output()  # its greeting is not its last words
                 self.runs.open()
@@ -273,7 +307,7 @@ class Kernel:
         except asyncio.CancelledError:
             await asyncio.shield(self._release())
             raise
-        self._channels = KernelChannels(self._context, launch.connection, self)
+        self._channels = self._launcher.open_channels(self._context, launch, self)
         self.relay.open()
         self._spawn(self._watch(provisioner))
         self._step(lifecycle.Launched())
@@ -281,6 +315,46 @@ class Kernel:
         self._start_timer = asyncio.get_running_loop().call_later(
             self._start_timeout_s, self._on_start_timeout
         )
+
+    async def _take_over(self, record: KernelRecord) -> None:
+        try:
+            launch = await self._launcher.take_over(record)
+        except LaunchRefused as error:
+            self.runs.restore(record.runs)
+            self._step(lifecycle.Exited(str(error)))
+            return
+        self._connection = launch.connection
+        self._display_name = launch.display_name
+        self._is_interrupted_by_message = launch.is_interrupted_by_message
+        self._provisioner = launch.provisioner
+        self._channels = self._launcher.open_channels(self._context, launch, self)
+        self._spawn(self._watch(launch.provisioner))
+        self.announce()
+        self.relay.open()
+        self.runs.restore(record.runs)
+        self.runs.open()
+
+    def _keep_record(self, *, is_last: bool = False) -> None:
+        """What a next life of the node needs; where kernels outlive their node."""
+        records, provisioner = self._launcher.records, self._provisioner
+        if (
+            records is None
+            or provisioner is None
+            or provisioner.container is None
+            or self._connection is None
+        ):
+            return
+        if self.state.name in READY and (is_last or not self._is_left):
+            records.save(
+                KernelRecord(
+                    command=self.command,
+                    container=provisioner.container,
+                    key=self._connection.key,
+                    display_name=self._display_name,
+                    is_interrupted_by_message=self._is_interrupted_by_message,
+                    runs=self.runs.kept(),
+                )
+            )
 
     async def _watch(self, provisioner: NodeProvisioner) -> None:
         """Tells the end of the process, at once."""
@@ -292,6 +366,9 @@ class Kernel:
             display_name=self._display_name,
         )
         await asyncio.sleep(LAST_MESSAGES_S)
+        if provisioner.is_out_of_memory:
+            limit = self.command.limits.memory_bytes or provisioner.memory_limit_bytes or 0
+            self._step(lifecycle.LimitExceeded(memory_reason(limit, limit)))
         await self._release()
         self._step(lifecycle.Exited(reason))
 
@@ -337,6 +414,9 @@ class Kernel:
             self._start_timer.cancel()
         if channels is not None:
             channels.close()
+        if provisioner is not None and self._is_left:
+            await provisioner.detach()
+            return
         if provisioner is not None:
             await provisioner.cleanup()
         if connection is not None:

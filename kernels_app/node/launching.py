@@ -17,6 +17,9 @@ from kernels_app.node.environment import IPYTHON_CONFIG, kernel_environment
 from kernels_app.node.kernelspecs import Kernelspecs, kernel_transport
 from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
 from kernels_app.node.provisioners.terminal_base import TerminalPlan
+from kernels_app.node.records import KernelRecord, Records
+from kernels_app.node.zeromq.channels import ChannelListener, KernelChannels, KernelContext
+from kernels_app.node.zeromq.line import LineChannels
 
 # Makes a provisioner for one launch: `(kernel_id, jupyter_client KernelSpec)`.
 MakeProvisioner = Callable[[str, Any], NodeProvisioner]
@@ -36,6 +39,9 @@ class PreparedLaunch(msgspec.Struct, frozen=True):
 
 class Launcher:
     """Turns a StartKernel into a launch: kernelspec, folder, environment, sockets, connection file."""
+
+    # Where kernels outlive the node.
+    records: Records | None = None
 
     def __init__(
         self,
@@ -105,6 +111,20 @@ class Launcher:
             cwd=cwd,
             limits=command.limits,
         )
+
+    def open_channels(
+        self, context: KernelContext, launch: PreparedLaunch, listener: ChannelListener
+    ) -> KernelChannels | LineChannels:
+        """The way to a kernel that was launched."""
+        return KernelChannels(context, launch.connection, listener)
+
+    async def take_over(self, record: KernelRecord) -> PreparedLaunch:
+        """The launch of an earlier life of the node. Raises LaunchRefused."""
+        raise LaunchRefused("Kernels of this node do not outlive it.")
+
+    async def adoptable(self) -> list[KernelRecord]:
+        """The kernels of an earlier life of the node that are still there."""
+        return []
 
     def forget(self, kernel_id: KernelId, connection: Connection) -> None:
         """Removes the files of a launch that is over."""

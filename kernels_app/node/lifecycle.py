@@ -131,6 +131,11 @@ class CloseDown(msgspec.Struct, frozen=True):
 Action = Launch | Announce | OpenQueue | EndRuns | EndProcess | CloseDown
 
 
+def taken_over(*, is_busy: bool) -> State:
+    """Of a kernel that was ready in an earlier life of its node."""
+    return State(name="busy" if is_busy else "idle", has_process=True, has_reply=True, has_iopub=True)
+
+
 def step(state: State, event: Event) -> tuple[State, list[Action]]:
     """The next state and what to do, in order. Raises ImpossibleTransition.
 

@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from kernels_app.bus.opening import open_transport
 from kernels_app.node.config import ConfigError, NodeConfig, read_config
@@ -23,6 +24,9 @@ from kernels_app.node.registration import LeaseHeld, LeaseLost
 from kernels_app.node.supervisor import Supervisor
 from kernels_app.node.zeromq.channels import KernelContext
 
+if TYPE_CHECKING:
+    from kernels_app.node.provisioners.engine import Engine
+
 logger = logging.getLogger(__name__)
 
 EXIT_OK = 0
@@ -34,7 +38,7 @@ EXIT_LEASE_LOST = 75
 def main() -> int:
     """The exit code."""
     try:
-        config = read_config(os.environ)
+        config = read_config(node_environment(os.environ))
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIG
@@ -70,24 +74,29 @@ async def run_node(config: NodeConfig) -> None:
     def make_terminal() -> ProcessTerminal:
         return ProcessTerminal(guardian=guardian, memory_scan=memory_scan)
 
+    engine: Engine | None = None
     try:
-        launcher = Launcher(
-            kernelspecs=Kernelspecs(
-                kernelspec_folders(config.kernel_python, config.kernel_path), config.kernel_python
-            ),
-            projects_root=config.projects_root,
-            run_dir=config.run_dir,
-            make_provisioner=make_provisioner,
-            node_environment=os.environ,
-        )
+        launcher: Launcher
+        if config.provisioner == "docker":
+            engine, launcher = _containers(config)
+        else:
+            launcher = Launcher(
+                kernelspecs=Kernelspecs(
+                    kernelspec_folders(config.kernel_python, config.kernel_path), config.kernel_python
+                ),
+                projects_root=config.projects_root,
+                run_dir=config.run_dir,
+                make_provisioner=make_provisioner,
+                node_environment=os.environ,
+            )
         supervisor = Supervisor(
             config,
             transport=transport,
             launcher=launcher,
             context=context,
             clock_ms=lambda: time.time_ns() // 1_000_000,
-            provisioner_name="process",
-            make_terminal=make_terminal,
+            provisioner_name=config.provisioner,
+            make_terminal=None if config.provisioner == "docker" else make_terminal,
         )
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
@@ -96,9 +105,39 @@ async def run_node(config: NodeConfig) -> None:
     except OSError as error:
         raise ConfigError(f"The node cannot use its folders: {error}") from error
     finally:
+        if engine is not None:
+            engine.close()
         context.close()
         await transport.close()
         guardian.close()
+
+
+def _containers(config: NodeConfig) -> tuple[Engine, Launcher]:
+    """Raises ConfigError without an engine, OSError."""
+    # Only here: a node without containers loads nothing of it.
+    from kernels_app.node.container_launching import ContainerLauncher
+    from kernels_app.node.provisioners.engine import Engine, EngineError
+
+    try:
+        engine = Engine(config.containers, node_id=config.node_id, run_dir=config.run_dir)
+        engine.find_mounts()
+    except EngineError as error:
+        raise ConfigError(f"The container engine does not answer: {error}") from error
+    engine.start()
+    return engine, ContainerLauncher(
+        engine=engine, projects_root=config.projects_root, run_dir=config.run_dir, node_environment=os.environ
+    )
+
+
+def node_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """This process's, with the name that a node in a container has from its engine."""
+    if environment.get("NODE_PROVISIONER") == "docker" and not environment.get("NODE_ID"):
+        from kernels_app.node.provisioners.engine import name_of_node
+
+        name = name_of_node()
+        if name:
+            return {**environment, "NODE_ID": name}
+    return environment
 
 
 def _loop_factory() -> Any:

@@ -93,6 +93,19 @@ class OutputLog:
         self._kept: deque[_Written] = deque()
         self._kept_bytes = 0
 
+    async def resume(self) -> bool:
+        """Before `run`, in place of an earlier writer of this generation: go on behind its last number. False when
+        a later generation writes the log."""
+        while True:
+            try:
+                generation, number = split_seq(await self._last_seq())
+            except TransportError:
+                await asyncio.sleep(LAST_RETRY_S)
+                continue
+            if generation == self._generation:
+                self._number = number
+            return generation <= self._generation
+
     def changed(self, fed_bytes: int = 0) -> None:
         """The folding got something (of this size, as it came from the kernel)."""
         self._fed_bytes += fed_bytes

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import secrets
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -32,12 +33,16 @@ from kernels_app.bus.operations import (
 from kernels_app.node.admission import Admission, EndedRun, QueuedRun
 from kernels_app.node.outbox import Outbox
 from kernels_app.node.output_log import OutputLog
+from kernels_app.node.records import KeptRun
 from kernels_app.node.zeromq.channels import ChannelName
 from kernels_app.node.zeromq.frames import InvalidMessage, KernelMessage
 
 # A question waits for the run before it to end, at most this long.
 ASK_TIMEOUT_S = 10.0
 MAX_ASKS = 64
+# An ended run may have operations that are not written yet for this long, if the wire is there.
+RECENT_MS = 2_000
+MAX_RECENT = 8
 ASKABLE = frozenset(
     {"complete_request", "inspect_request", "is_complete_request", "kernel_info_request",
      "history_request", "comm_info_request"}
@@ -92,7 +97,11 @@ class KernelRuns:
         outbox: Outbox,
         send: Sender,
         clock_ms: Callable[[], int],
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_change` is called before a run is sent to the kernel, and when what is to be kept has changed."""
+        self._on_change = on_change
+        self._recent: deque[tuple[int, KeptRun]] = deque()
         self._kernel_id = kernel_id
         self._log = log
         self._outbox = outbox
@@ -107,6 +116,29 @@ class KernelRuns:
     @property
     def is_running(self) -> bool:
         return self._admission.running is not None
+
+    def kept(self) -> list[KeptRun]:
+        """What another life of the node would have to know of these runs, in order."""
+        oldest_ms = self._clock_ms() - RECENT_MS
+        while self._recent and self._recent[0][0] < oldest_ms:
+            self._recent.popleft()
+        kept = [run for _, run in self._recent]
+        if (running := self._admission.running) is not None:
+            kept.append(KeptRun(running.run, running.started_at))
+        return kept + [KeptRun(run) for run in self._admission.waiting]
+
+    def restore(self, kept: list[KeptRun]) -> None:
+        """Before `open`: what an earlier life of the node kept."""
+        self._admission.restore([(item.run, item.started_at) for item in kept])
+
+    def written(self) -> None:
+        """All outputs are in the log: ended runs need not be known any more."""
+        self._recent.clear()
+
+    def lose(self, run_id: RunId) -> None:
+        """The kernel ended this run while no node listened, and does not know what it said."""
+        self._end(self._admission.lose(run_id, "Its outputs were lost when the node was restarted."))
+        self._pump()
 
     # Commands of the hub
 
@@ -127,6 +159,7 @@ class KernelRuns:
                     source_sha256=hashlib.sha256(run.source.encode("utf-8", "replace")).hexdigest(),
                 )
             )
+        self._on_change()
         self._pump()
 
     def interrupt(self) -> None:
@@ -276,6 +309,7 @@ class KernelRuns:
         run = self._admission.start_next(self._clock_ms())
         if run is None:
             return
+        self._on_change()
         if self._log is not None:
             self._log.folding.start_run(run.cell_id, run.run_id, self._clock_ms())
             self._log.changed()
@@ -299,6 +333,7 @@ class KernelRuns:
             if self._input is not None and self._input.run.run_id == run.run_id:
                 self._close_input(None)
             if item.started_at is not None:
+                self._recent.append((now_ms, KeptRun(run, item.started_at)))
                 if self._log is not None:
                     self._log.folding.finish_run(
                         run.run_id,
@@ -321,6 +356,8 @@ class KernelRuns:
                     reason=item.reason,
                 )
             )
+        if ended:
+            self._on_change()
 
     def _close_input(self, value: str | None) -> None:
         waiting, self._input = self._input, None

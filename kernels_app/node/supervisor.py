@@ -20,6 +20,7 @@ from kernels_app.node.launching import Launcher
 from kernels_app.node.outbox import Outbox
 from kernels_app.node.provisioners.processes import machine_memory_bytes, usable_cpu_count
 from kernels_app.node.provisioners.terminal_base import MakeTerminal
+from kernels_app.node.records import KernelRecord
 from kernels_app.node.registration import LeaseLost, Registration
 from kernels_app.node.terminal_host import TerminalHost
 from kernels_app.node.zeromq.channels import KernelContext
@@ -69,6 +70,7 @@ class Supervisor:
         self._position = FROM_START
         self._host: KernelHost | None = None
         self._stopping = asyncio.Event()
+        self._adopted: list[KernelRecord] = []
 
     def stop(self) -> None:
         """Ends the node in good order; a second call changes nothing."""
@@ -104,6 +106,8 @@ class Supervisor:
                 clock_ms=self._clock_ms,
             )
             outbox_task = tasks.create_task(self._outbox.run())
+            for record in self._adopted:
+                await host.adopt(record)
             background = [
                 tasks.create_task(work)
                 for work in (
@@ -157,13 +161,15 @@ class Supervisor:
                 break
             except TransportError:
                 await asyncio.sleep(RETRY_S)
-        # Nothing is adopted: plain processes end with their node.
+        # Only now: with the lease no other life of this node is still at work on them.
+        self._adopted = await self._launcher.adoptable()
         self._outbox.event(
             NodeStarted(
                 node_id=self._config.node_id,
                 fence=fence,
                 at=self._clock_ms(),
                 info=msgspec.json.encode(self._info(fence)),
+                adopted=[record.command.kernel_id for record in self._adopted],
             )
         )
 
@@ -231,6 +237,9 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._config.shutdown_s
         logger.info("Node %s stops; %d kernels end.", self._config.node_id, host.kernel_count)
+        if self._launcher.records is not None:
+            await self._leave(host, terminals, deadline)
+            return
         reason = "The hub was shut down."
         await asyncio.gather(
             _within(deadline - FLUSH_S - RELEASE_S, host.end_all("stopped", reason)),
@@ -242,6 +251,18 @@ class Supervisor:
         await _within(deadline - RELEASE_S, host.flush_logs())
         await _within(deadline - RELEASE_S, self._outbox.flush())
         await _within(deadline, self._registration.release())
+
+    async def _leave(self, host: KernelHost, terminals: TerminalHost, deadline: float) -> None:
+        """The same where kernels outlive the node: no word of an end, and the lease runs out unless the next life,
+        which is the same holder, is there before."""
+        reason = "Its node was restarted."
+        await asyncio.gather(
+            _within(deadline - FLUSH_S - RELEASE_S, host.leave_all(reason)),
+            _within(deadline - FLUSH_S - RELEASE_S, terminals.end_all(reason)),
+        )
+        await _within(deadline - RELEASE_S, host.flush_logs())
+        await _within(deadline - RELEASE_S, self._outbox.flush())
+        host.left()
 
     def _info(self, fence: int) -> NodeInfo:
         return NodeInfo(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -31,17 +33,33 @@ def guardian() -> Iterator[Guardian]:
     made.close()
 
 
-@pytest.fixture(params=["process"])
-def make(request: pytest.FixtureRequest, guardian: Guardian) -> Make:
+@pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.container)])
+async def make(request: pytest.FixtureRequest, guardian: Guardian, tmp_path: Path) -> AsyncIterator[Make]:
+    spec = KernelSpec(
+        argv=["unused"], display_name="test", language="none", env={"FROM_SPEC": "${BASE}-spec"}
+    )
+
     def make_process(kernel_id: str) -> NodeProvisioner:
-        spec = KernelSpec(
-            argv=["unused"], display_name="test", language="none", env={"FROM_SPEC": "${BASE}-spec"}
-        )
         return ProcessProvisioner(
             guardian=guardian, memory_scan=MemoryScan(0), kernel_id=kernel_id, kernel_spec=spec, parent=None
         )
 
-    return {"process": make_process}[request.param]
+    if request.param == "process":
+        yield make_process
+        return
+    from tests.container.engine import kernel_containers
+
+    tmp_path.chmod(0o777)  # the kernel is another user
+    with kernel_containers() as make_container:
+        yield lambda kernel_id: make_container(kernel_id, spec, tmp_path)
+
+
+def is_container(provisioner: NodeProvisioner) -> bool:
+    return not isinstance(provisioner, ProcessProvisioner)
+
+
+def python_of(provisioner: NodeProvisioner) -> str:
+    return "/opt/kernel/bin/python" if is_container(provisioner) else sys.executable
 
 
 @pytest.fixture
@@ -65,7 +83,7 @@ async def launch(provisioner: NodeProvisioner, folder: Path, *command: str) -> N
 
 
 async def launch_python(provisioner: NodeProvisioner, folder: Path, code: str) -> None:
-    await launch(provisioner, folder, sys.executable, "-S", "-c", code)
+    await launch(provisioner, folder, python_of(provisioner), "-S", "-c", code)
 
 
 async def output_of(provisioner: NodeProvisioner, words: str) -> str:
@@ -80,17 +98,20 @@ async def ended(provisioner: NodeProvisioner) -> Any:
         return await provisioner.wait()
 
 
-def is_there(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+def processes_with(word: str) -> list[int]:
+    """Ids of the machine's processes with this word in their command line, in containers too."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if word.encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+    return found
 
 
-async def gone(pid: int) -> None:
+async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(DEADLINE_S):
-        while is_there(pid):
-            await asyncio.sleep(0.01)
+        while not holds():
+            await asyncio.sleep(0.02)
 
 
 async def test_a_missing_program_and_a_missing_folder_are_os_errors(
@@ -98,11 +119,13 @@ async def test_a_missing_program_and_a_missing_folder_are_os_errors(
 ) -> None:
     with pytest.raises(FileNotFoundError):
         await launch(provisioner, tmp_path, "/nowhere/kernel")
+    await provisioner.cleanup()
     assert not provisioner.has_process
     with pytest.raises(FileNotFoundError):
-        await launch(provisioner, tmp_path / "absent", sys.executable)
+        await launch(provisioner, tmp_path / "absent", python_of(provisioner))
+    await provisioner.cleanup()
     with pytest.raises(PermissionError):
-        await launch(provisioner, tmp_path, str(tmp_path))
+        await launch(provisioner, tmp_path, "/project" if is_container(provisioner) else str(tmp_path))
     await provisioner.cleanup()
 
 
@@ -128,7 +151,8 @@ async def test_it_gets_exactly_the_environment_of_plan_and_kernelspec(
     text = await output_of(provisioner, "end")
     assert "HUB_SECRET_KEY" not in text
     assert "FROM_SPEC" in text
-    assert str(tmp_path) in text
+    assert ("/project" if is_container(provisioner) else str(tmp_path)) in text
+    assert "BASE" in text
 
 
 async def test_the_exit_code_is_told_at_once(provisioner: NodeProvisioner, tmp_path: Path) -> None:
@@ -168,7 +192,7 @@ async def test_it_may_end_by_itself_when_terminated_and_cannot_refuse_to_be_kill
     await launch_python(
         provisioner,
         tmp_path,
-        "import os, signal, time\nsignal.signal(15, lambda *_: os.write(1, b'asked'))\n"
+        "import os, signal, time\nsignal.signal(15, lambda *_: os.write(1, b'asked\\n'))\n"
         "print('ready', flush=True)\nwhile True: time.sleep(600)",
     )
     await output_of(provisioner, "ready")
@@ -184,22 +208,25 @@ async def test_its_children_end_with_it_also_those_that_left_the_group(
     provisioner: NodeProvisioner, tmp_path: Path, how: str
 ) -> None:
     wait = "" if how == "itself" else "time.sleep(600)"
+    length = f"600.{secrets.randbelow(1 << 40):012}"
     await launch_python(
         provisioner,
         tmp_path,
         "import subprocess, time\n"
-        "a = subprocess.Popen(['sleep', '600'])\nb = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
-        f"print(a.pid, b.pid, 'end', flush=True)\n{wait}",
+        f"a = subprocess.Popen(['sleep', '{length}'])\n"
+        f"b = subprocess.Popen(['sleep', '{length}'], start_new_session=True)\n"
+        f"print('end', flush=True)\n{wait}",
     )
-    pids = [int(word) for word in (await output_of(provisioner, "end")).split()[:2]]
+    await output_of(provisioner, "end")
+    if how != "itself":
+        await until(lambda: len(processes_with(length)) == 2)
     if how == "itself":
         await ended(provisioner)
     elif how == "killed":
         await provisioner.kill()
         await ended(provisioner)
     await provisioner.cleanup()
-    for pid in pids:
-        await gone(pid)
+    await until(lambda: processes_with(length) == [])
 
 
 async def test_a_paused_kernel_stands_still_and_can_still_be_ended(
@@ -234,7 +261,7 @@ async def test_its_memory_is_that_of_all_its_processes(provisioner: NodeProvisio
     )
     await output_of(provisioner, "parent")
     await output_of(provisioner, "child")
-    assert 120 << 20 < provisioner.memory_bytes() < 400 << 20
+    await until(lambda: 120 << 20 < provisioner.memory_bytes() < 400 << 20)
     await provisioner.kill()
     await ended(provisioner)
     assert provisioner.memory_bytes() == 0

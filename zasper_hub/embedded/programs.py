@@ -76,37 +76,54 @@ def valkey_program(layout: Layout) -> Program:
     )
 
 
-def hub_programs(
-    layout: Layout, environment: Environment, secret_key: str, *, listener_fd: int
-) -> list[Program]:
-    """web, recorder, worker and node."""
-    hub = hub_environment(layout, environment, secret_key)
-    python = sys.executable
-    web = (
-        python, "-m", "daphne", "--fd", str(listener_fd), "--verbosity", "0",
+def web_command(*listening: str) -> tuple[str, ...]:
+    """`listening` are Daphne's own words for where: `--fd 5`, or `--bind 0.0.0.0 --port 8000`."""
+    return (
+        sys.executable, "-m", "daphne", *listening, "--verbosity", "0",
         "--websocket_timeout", "-1", "--no-server-name",
         "--websocket-max-message-size", str(MAX_WEBSOCKET_MESSAGE_BYTES),
         "--websocket-max-frame-size", str(MAX_WEBSOCKET_MESSAGE_BYTES),
         "--application-close-timeout", "3",
         "zasper_hub.asgi:application",
     )  # fmt: skip
-    worker = (
-        python, "-m", "celery", "--app", "zasper_hub", "worker", "--beat", "--pool", "solo",
+
+
+def worker_command() -> tuple[str, ...]:
+    return (
+        sys.executable, "-m", "celery", "--app", "zasper_hub", "worker", "--beat", "--pool", "solo",
         "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat",
     )  # fmt: skip
+
+
+def recorder_command() -> tuple[str, ...]:
+    return (sys.executable, str(BASE_DIR / "manage.py"), "recorder")
+
+
+def hub_programs(
+    layout: Layout, environment: Environment, secret_key: str, *, listener_fd: int
+) -> list[Program]:
+    """web, recorder, worker and node."""
+    hub = hub_environment(layout, environment, secret_key)
     return [
-        Program("web", web, hub, stop_rank=0, stop_timeout_s=3, inherited_fds=(listener_fd,)),
-        Program("worker", worker, hub, stop_rank=0, stop_timeout_s=3),
+        Program(
+            "web",
+            web_command("--fd", str(listener_fd)),
+            hub,
+            stop_rank=0,
+            stop_timeout_s=3,
+            inherited_fds=(listener_fd,),
+        ),
+        Program("worker", worker_command(), hub, stop_rank=0, stop_timeout_s=3),
         Program(
             "node",
-            (python, "-m", "kernels_app.node"),
+            (sys.executable, "-m", "kernels_app.node"),
             node_environment(layout, environment, hub["REDIS_URL"]),
             stop_rank=1,
             stop_timeout_s=4,
         ),
         Program(
             "recorder",
-            (python, str(BASE_DIR / "manage.py"), "recorder"),
+            recorder_command(),
             hub,
             stop_rank=2,
             stop_timeout_s=2,

@@ -29,6 +29,16 @@ class NodeProvisioner(KernelProvisionerBase):
     `send_signal`, `terminate`, `kill` at any time, and `cleanup` last, always.
     """
 
+    # Set by provisioners whose kernels outlive their node: what names the kernel to the next life of the node.
+    container: str | None = None
+    # The kernel was ended because it used all the memory it may.
+    is_out_of_memory = False
+    # What it may use, where the provisioner itself sees to that.
+    memory_limit_bytes: int | None = None
+
+    async def detach(self) -> None:
+        """Instead of `cleanup`, when the node stops and the kernel goes on. Only where `container` is set."""
+
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Arguments of `launch_kernel`: the kernelspec's environment added to that of `plan`."""
         plan: LaunchPlan = kwargs.pop("plan")

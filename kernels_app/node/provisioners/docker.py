@@ -1,0 +1,343 @@
+"""Kernels as containers: for teams whose members do not trust each other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from docker.errors import APIError, ImageNotFound, NotFound
+from docker.types import LogConfig, Mount, Ulimit
+from jupyter_client.connect import KernelConnectionInfo
+
+from kernels_app.bus.envelopes import Limits
+from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
+from kernels_app.node.provisioners.engine import KERNEL_LABEL, NODE_LABEL, Engine, EngineError
+from kernels_app.node.zeromq.attendant import LAUNCH_NAME, SOCKET_NAME
+from kernels_app.node.zeromq.line import AttendantLine, Started
+
+logger = logging.getLogger(__name__)
+
+PROJECT = "/project"
+RUN_FOLDER = "/run/kernel"
+# The engine pulls nothing here: an image that is there starts within a second, a loaded machine takes longer.
+START_S = 30.0
+LAST_OUTPUT_BYTES = 4096
+LAST_OUTPUT_LINES = 60
+MEMORY_FRESH_S = 1.0
+# Of the memory limit, for what the attendant keeps of the running cell.
+KEPT_SHARE = 8
+KEPT_MOST_BYTES = 64 * 1024 * 1024
+
+
+class ContainerLaunch(msgspec.Struct, frozen=True, kw_only=True):
+    """What a launch in a container needs beyond its plan. `project`: the folder that becomes /project, the only
+    writable one; `key`: of the kernel's messages, empty for a plain program."""
+
+    image: str
+    project: Path
+    project_name: str
+    key: str = ""
+    transport: str = "ipc"
+    kernel_name: str = ""
+    files: dict[str, str] = {}  # written inside before the start, path to text
+
+
+class DockerProvisioner(NodeProvisioner):
+    """One container: no privileges, no capabilities, nothing writable but the project and a bounded /tmp."""
+
+    def __init__(self, *, engine: Engine, launch: ContainerLaunch, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._engine = engine
+        self._launch = launch
+        self._loop = asyncio.get_running_loop()
+        self._exited: asyncio.Future[int] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._network = ""
+        self._code: int | None = None
+        self._output: str | None = None
+        self._forgotten = ""
+        self._memory_bytes = 0
+        self._memory_read_at = float("-inf")
+        self._memory_reading: asyncio.Task[None] | None = None
+        self.container: str | None = None
+        self.line: AttendantLine | None = None
+        self.is_out_of_memory = False
+
+    @property
+    def has_process(self) -> bool:
+        return self.container is not None and self._code is None
+
+    @property
+    def folder(self) -> Path:
+        """Shared with the container, which may only read it and connect to its socket."""
+        return self._engine.run_dir / "kernels" / self.kernel_id
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Starts the container. Raises OSError when program or folder cannot be used, ValueError with a sentence
+        for what the engine refuses."""
+        plan: LaunchPlan = kwargs["plan"]
+        await asyncio.to_thread(self._write_folder, cmd, kwargs["env"], plan)
+        self.line = AttendantLine()
+        await self.line.open(self.folder / SOCKET_NAME)
+        try:
+            await asyncio.to_thread(self._create, plan.limits)
+        except ImageNotFound as error:
+            raise ValueError(f"the image {self._launch.image} is not on its machine.") from error
+        except EngineError as error:
+            logger.warning("A container cannot be started: %s", error)
+            raise ValueError("the container engine refuses it.") from error
+        self._follow()
+        await self._heard()
+        return {}
+
+    async def adopt(self, container: str) -> None:
+        """Takes over a container that an earlier life of the node started. Raises EngineError, OSError."""
+        found = await self._engine.call("inspect_container", container)
+        self.container = found["Id"]
+        self._network = found["HostConfig"]["NetworkMode"]
+        self.memory_limit_bytes = found["HostConfig"]["Memory"] or None
+        self.line = AttendantLine()
+        self._follow()
+        await self.line.open(self.folder / SOCKET_NAME)
+        if found["State"]["Paused"]:
+            await self.unpause()
+        await self._heard()
+
+    async def poll(self) -> int | None:
+        return self._code
+
+    async def wait(self) -> int | None:
+        """The exit code; minus the signal's number when a signal ended it."""
+        return None if self._exited is None else await asyncio.shield(self._exited)
+
+    async def send_signal(self, signum: int) -> None:
+        """To the kernel's process group, by the attendant; SIGKILL ends the container at once."""
+        if self.has_process:
+            # Gone, or ending: what was asked for has happened.
+            with contextlib.suppress(APIError):
+                await self._engine.call("kill", self.container, signal.Signals(signum).name)
+
+    async def terminate(self, restart: bool = False) -> None:
+        await self.unpause()
+        await self.send_signal(signal.SIGTERM)
+
+    async def kill(self, restart: bool = False) -> None:
+        await self.unpause()
+        await self.send_signal(signal.SIGKILL)
+
+    async def pause(self) -> None:
+        if self.has_process:
+            with contextlib.suppress(APIError):
+                await self._engine.call("pause", self.container)
+
+    async def unpause(self) -> None:
+        if self.has_process:
+            with contextlib.suppress(APIError):  # it was not paused
+                await self._engine.call("unpause", self.container)
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """Removes the container, its folder, and the network when it was the last there."""
+        if self.container is not None:
+            self._engine.forget(self.container)
+            try:
+                await asyncio.to_thread(self._engine.remove, self.container)
+            except EngineError as error:
+                logger.warning("The container of kernel %s stays behind: %s", self.kernel_id, error)
+        if self._network:
+            await asyncio.to_thread(self._engine.leave_network, self._network)
+        await self.detach()
+        if self._exited is not None and not self._exited.done():
+            self._code = -signal.SIGKILL
+            self._exited.set_result(self._code)
+        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+    async def detach(self) -> None:
+        if self.container is not None:
+            self._engine.forget(self.container)
+        if self.line is not None:
+            self.line.close()
+        for task in list(self._tasks):
+            task.cancel()
+
+    def last_output(self) -> str:
+        if self.container is None:
+            return ""
+        if self._output is None:
+            return self._without_forgotten(self._engine_logs())  # only asked of a kernel that does not answer
+        return self._without_forgotten(self._output)
+
+    def forget_output(self) -> None:
+        if self._output is not None:
+            self._forgotten = self._output
+        elif self.container is not None:
+            # Asked for when the kernel is up; what it costs must not hold the node up.
+            self._spawn(self._remember_greeting())
+
+    def memory_bytes(self) -> int:
+        """As of at most a moment ago; the limit itself is the engine's to enforce."""
+        if not self.has_process:
+            return 0
+        is_stale = self._loop.time() - self._memory_read_at > MEMORY_FRESH_S
+        if is_stale and (self._memory_reading is None or self._memory_reading.done()):
+            self._memory_reading = self._spawn(self._read_memory())
+        return self._memory_bytes
+
+    # Inside
+
+    def _write_folder(self, command: list[str], environment: dict[str, str], plan: LaunchPlan) -> None:
+        launch = self._launch
+        if not plan.cwd.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(plan.cwd))
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, mode=0o755)
+        self.folder.chmod(0o755)  # whatever the umask says; the run directory around it is the node's only
+        limit = self._memory_limit(plan.limits)
+        kept = KEPT_MOST_BYTES if limit is None else min(KEPT_MOST_BYTES, limit // KEPT_SHARE)
+        path = self.folder / LAUNCH_NAME
+        path.write_bytes(
+            msgspec.json.encode(
+                {
+                    "command": command,
+                    "environment": environment,
+                    "cwd": str(Path(PROJECT) / plan.cwd.relative_to(launch.project)),
+                    "key": launch.key,
+                    "transport": launch.transport,
+                    "kernel_name": launch.kernel_name,
+                    "files": launch.files,
+                    "kept_bytes": kept,
+                    "orphan_s": self._engine.settings.orphan_s,
+                }
+            )
+        )
+        path.chmod(0o644)
+
+    def _memory_limit(self, limits: Limits) -> int | None:
+        return limits.memory_bytes or self._engine.settings.default_memory_bytes
+
+    def _create(self, limits: Limits) -> None:
+        engine, launch, settings = self._engine, self._launch, self._engine.settings
+        self._network = engine.project_network(launch.project_name)
+        memory = self.memory_limit_bytes = self._memory_limit(limits)
+        uid, _, gid = settings.user.partition(":")
+        tmpfs = f"rw,exec,nosuid,nodev,mode=700,uid={uid},gid={gid},size={settings.tmp_bytes}"
+        host_config = engine.call_now(
+            "create_host_config",
+            mounts=[
+                Mount(PROJECT, engine.host_path(launch.project), type="bind"),
+                Mount(RUN_FOLDER, engine.host_path(self.folder), type="bind", read_only=True),
+            ],
+            tmpfs={"/tmp": tmpfs, "/home/kernel": tmpfs},  # noqa: S108  the container's own
+            network_mode=self._network,
+            mem_limit=memory,
+            memswap_limit=memory,
+            nano_cpus=None if limits.cpu_cores is None else int(limits.cpu_cores * 1e9),
+            pids_limit=limits.process_count or settings.default_process_count,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            read_only=True,
+            privileged=False,
+            oom_score_adj=500,
+            ulimits=[Ulimit(name="core", soft=0, hard=0)],
+            # A program that writes without end fills no disk.
+            log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": "1m", "max-file": "1"}),
+        )
+        created = engine.call_now(
+            "create_container",
+            launch.image,
+            command=[],
+            user=settings.user,
+            hostname="kernel",
+            working_dir=PROJECT,
+            labels={NODE_LABEL: engine.node_id, KERNEL_LABEL: self.kernel_id},
+            host_config=host_config,
+        )
+        self.container = created["Id"]
+        engine.call_now("start", self.container)
+
+    def _follow(self) -> None:
+        assert self.container is not None
+        self._exited = self._loop.create_future()
+        self._engine.watch(self.container, self._on_end)
+        # It may have ended before anybody watched.
+        self._on_end()
+
+    async def _heard(self) -> None:
+        """Until the attendant has told whether the program runs. Raises OSError."""
+        assert self.line is not None
+        assert self._exited is not None
+        awaited: set[asyncio.Future[Any]] = {self.line.started, self._exited}
+        await asyncio.wait(awaited, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+        if not self.line.started.done():
+            if self._exited.done():
+                return  # it has said what it had to, `wait` tells the rest
+            raise TimeoutError(errno.ETIMEDOUT, "the container does not answer")
+        word: Started = self.line.started.result()
+        if word.errno is not None:
+            raise OSError(word.errno, os.strerror(word.errno), word.filename)
+
+    def _on_end(self) -> None:
+        self._spawn(self._read_end())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _read_end(self) -> None:
+        """Sets the exit code once the container has ended."""
+        assert self._exited is not None
+        code = -signal.SIGKILL
+        try:
+            state = (await self._engine.call("inspect_container", self.container))["State"]
+            if state["Running"]:
+                return
+            code = exit_code(int(state["ExitCode"]))
+            self.is_out_of_memory = bool(state["OOMKilled"])
+            self._output = await asyncio.to_thread(self._engine_logs)
+        except NotFound:
+            self._output = self._output or ""
+        except EngineError as error:
+            logger.warning("The end of a container cannot be read: %s", error)
+            self._output = self._output or ""
+        if not self._exited.done():
+            self._code = code
+            self._exited.set_result(code)
+
+    def _engine_logs(self) -> str:
+        try:
+            data: bytes = self._engine.call_now("logs", self.container, tail=LAST_OUTPUT_LINES)
+        except EngineError:
+            return ""
+        return data[-LAST_OUTPUT_BYTES:].decode("utf-8", "replace").strip()
+
+    async def _remember_greeting(self) -> None:
+        self._forgotten = await asyncio.to_thread(self._engine_logs)
+
+    def _without_forgotten(self, text: str) -> str:
+        return text.removeprefix(self._forgotten).strip()
+
+    async def _read_memory(self) -> None:
+        self._memory_read_at = self._loop.time()
+        with contextlib.suppress(EngineError, KeyError, TypeError):
+            stats = (await self._engine.call("stats", self.container, stream=False, one_shot=True))[
+                "memory_stats"
+            ]
+            details = stats.get("stats") or {}
+            # What can be given back at once is no use of memory (as `docker stats` counts).
+            cache = details.get("total_inactive_file", details.get("inactive_file", 0))
+            self._memory_bytes = max(0, int(stats["usage"]) - int(cache))
+
+
+def exit_code(code: int) -> int:
+    """As a parent process would see it: the attendant ends with 128 + the signal's number."""
+    return 128 - code if 128 < code <= 128 + 64 else code

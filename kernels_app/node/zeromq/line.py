@@ -1,0 +1,230 @@
+"""The line to a kernel in a container: one unix socket to its attendant, in place of ZeroMQ sockets.
+
+The node listens, the attendant connects, and again when the node was away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from kernels_app.node.zeromq.attendant import CHANNELS, STARTED, UNKNOWN_RUN, BrokenLine, Unpacker, pack
+from kernels_app.node.zeromq.channels import INVALID_LOG_EVERY, ChannelListener, ChannelName
+from kernels_app.node.zeromq.frames import DELIMITER, InvalidMessage, build_message, parse_message
+from kernels_app.node.zeromq.signing import Signer
+
+logger = logging.getLogger(__name__)
+
+_KINDS: dict[ChannelName, bytes] = {
+    name: kind
+    for kind, text in CHANNELS.items()
+    for name in ("shell", "iopub", "stdin", "control")
+    if name == text
+}
+FrameHandler = Callable[[bytes, list[bytes]], None]
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The attendant's first word: the kernel's process runs, or why it does not."""
+
+    errno: int | None = None
+    filename: str = ""
+
+
+class AttendantLine:
+    """`open`, then the attendant connects: `started` tells. Frames that come before `attach` wait for it."""
+
+    def __init__(self) -> None:
+        self.started: asyncio.Future[Started] = asyncio.get_running_loop().create_future()
+        self._server: asyncio.AbstractServer | None = None
+        self._transport: asyncio.Transport | None = None
+        self._handler: FrameHandler | None = None
+        self._early: list[tuple[bytes, list[bytes]]] = []
+        self._unsent: list[bytes] = []
+        self._path: Path | None = None
+
+    async def open(self, path: Path) -> None:
+        """Listens. Raises OSError."""
+        _forget(path)
+        self._path = path
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: _Connection(self), str(path))
+        # The attendant is another user; the folder around it is for nobody else.
+        os.chmod(path, 0o666)  # noqa: PTH101, S103
+
+    def attach(self, handler: FrameHandler) -> None:
+        self._handler = handler
+        early, self._early = self._early, []
+        for kind, parts in early:
+            handler(kind, parts)
+
+    def send(self, kind: bytes, parts: list[bytes]) -> None:
+        data = pack(kind, parts)
+        if self._transport is None or not self.started.done():
+            self._unsent.append(data)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+        if self._path is not None:
+            _forget(self._path)
+        self.started.cancel()
+        self._handler = None
+        self._early.clear()
+
+    # Called by the connection
+
+    def connected(self, transport: asyncio.Transport) -> None:
+        if self._transport is not None:
+            # One attendant, one line: whoever else comes out of the container is not heard.
+            transport.abort()
+            return
+        self._transport = transport
+
+    def disconnected(self, transport: asyncio.BaseTransport | None) -> None:
+        if transport is self._transport:
+            self._transport = None
+
+    def is_line(self, transport: asyncio.BaseTransport | None) -> bool:
+        return transport is not None and transport is self._transport
+
+    def received(self, kind: bytes, parts: list[bytes]) -> None:
+        if kind == STARTED:
+            with contextlib.suppress(msgspec.MsgspecError, IndexError):
+                word = msgspec.json.decode(parts[0], type=Started)
+                if not self.started.done():
+                    self.started.set_result(word)
+            unsent, self._unsent = self._unsent, []
+            if self._transport is not None:
+                self._transport.writelines(unsent)
+        elif self._handler is not None:
+            self._handler(kind, parts)
+        else:
+            self._early.append((kind, parts))
+
+
+def _forget(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, line: AttendantLine) -> None:
+        self._line = line
+        self._unpacker = Unpacker()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Not checked: uvloop's transports are no subclass of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+        self._line.connected(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._line.is_line(self._transport):
+            return
+        self._unpacker.feed(data)
+        try:
+            for kind, parts in self._unpacker.frames():
+                self._line.received(kind, parts)
+                if not self._line.is_line(self._transport):
+                    return  # closed by what was received
+        except BrokenLine as error:
+            logger.warning("An attendant's line is broken: %s", error)
+            if self._transport is not None:
+                self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._line.disconnected(self._transport)
+
+
+class LineChannels:
+    """What `KernelChannels` is, over the line to an attendant."""
+
+    def __init__(
+        self,
+        line: AttendantLine,
+        key: str,
+        listener: ChannelListener,
+        *,
+        on_unknown_run: Callable[[str], None] = lambda run_id: None,
+    ) -> None:
+        self._line = line
+        self._signer = Signer(key.encode())
+        self._listener = listener
+        self._on_unknown_run = on_unknown_run
+        self._session_id = secrets.token_hex(8)
+        self._is_open = True
+        self.invalid_count = 0
+        line.attach(self._receive)
+
+    def send(
+        self,
+        channel: ChannelName,
+        msg_type: str,
+        content: bytes,
+        *,
+        msg_id: str,
+        parent_header: bytes = b"{}",
+        metadata: bytes = b"{}",
+        buffers: list[bytes] | None = None,
+    ) -> None:
+        """Queues the message; it leaves when the attendant is there. Does nothing once closed."""
+        if self._is_open:
+            self._line.send(
+                _KINDS[channel],
+                build_message(
+                    msg_type,
+                    content,
+                    msg_id=msg_id,
+                    session_id=self._session_id,
+                    date=datetime.now(UTC).isoformat(),
+                    signer=self._signer,
+                    parent_header=parent_header,
+                    metadata=metadata,
+                    buffers=buffers or (),
+                ),
+            )
+
+    def send_frames(self, channel: ChannelName, signed: list[bytes], buffers: list[bytes]) -> bool:
+        """A message as a client made it: header, parent header, metadata, content. False once closed."""
+        if self._is_open:
+            self._line.send(_KINDS[channel], [DELIMITER, self._signer.sign(signed), *signed, *buffers])
+        return self._is_open
+
+    def close(self) -> None:
+        """The line itself is its provisioner's to close."""
+        self._is_open = False
+
+    def _receive(self, kind: bytes, parts: list[bytes]) -> None:
+        if not self._is_open:
+            return
+        if kind == UNKNOWN_RUN and parts:
+            self._on_unknown_run(parts[0].decode("utf-8", "replace"))
+            return
+        name = next((name for name, known in _KINDS.items() if known == kind), None)
+        if name is None:
+            return
+        try:
+            message = parse_message(parts, self._signer)
+            self._listener.on_kernel_message(name, message)
+        except InvalidMessage as error:
+            self.invalid_count += 1
+            if self.invalid_count % INVALID_LOG_EVERY == 1:
+                logger.warning("Dropped a message on %s: %s (%d so far)", name, error, self.invalid_count)
+        except Exception:
+            # A mistake of ours with one message must not leave the next ones unread.
+            logger.exception("A message on %s could not be handled.", name)
