@@ -23,6 +23,11 @@ def npm(*words: str) -> list[str]:
     return [sys.executable, str(ROOT / "deploy" / "bootstrap.py"), "--dev", "--npm", *words]
 
 
+OPENAPI = [
+    str(BIN / "python"), "manage.py", "openapi", "--settings", "zasper_hub.settings.test",
+    "--output", "frontend/openapi.json",
+]  # fmt: skip
+
 CHECKS: dict[str, list[tuple[str, list[str]]]] = {
     "lint": [
         ("ruff", [str(BIN / "ruff"), "check", *CODE]),
@@ -32,12 +37,14 @@ CHECKS: dict[str, list[tuple[str, list[str]]]] = {
     "types": [
         ("mypy --strict", [str(BIN / "mypy")]),
         ("tsc", npm("run", "typecheck")),
+        ("openapi", OPENAPI),
+        ("schema.d.ts is what the API says", npm("run", "api-types-check")),
     ],
     "imports": [("import-linter", [str(BIN / "lint-imports")])],
     "frontend": [("vitest", npm("test")), ("size of the first load", npm("run", "check-size"))],
     "python": [("pytest", [str(BIN / "python"), "-m", "pytest"])],
     "api-types": [
-        ("openapi", [str(BIN / "python"), "manage.py", "openapi", "--output", "frontend/openapi.json"]),
+        ("openapi", OPENAPI),
         ("schema.d.ts", npm("run", "api-types")),
     ],
 }
