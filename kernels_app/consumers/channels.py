@@ -30,6 +30,8 @@ from zasper_hub.accounts.sockets import HubConsumer
 from zasper_hub.accounts.tokens import Scope
 
 MAX_SESSION_ID_CHARS = 200
+# A closing frame of the client came: normal, going away, without a code.
+_GOOD_CLOSES = frozenset({1000, 1001, 1005})
 
 
 class ChannelsConsumer(HubConsumer):
@@ -90,7 +92,8 @@ class ChannelsConsumer(HubConsumer):
 
     async def closed(self, close_code: int) -> None:
         if self._feed is not None and self._client is not None:
-            self._relay.leave(self._feed, self._client)
+            in_good_order = close_code in _GOOD_CLOSES and self._ending is None
+            self._relay.leave(self._feed, self._client, in_good_order=in_good_order)
         if isinstance(self._outlet, AsgiOutlet):
             await self._outlet.close()
 

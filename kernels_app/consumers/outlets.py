@@ -37,10 +37,14 @@ class DirectOutlet:
         return self._socket.waiting_bytes()
 
     def sent_seq(self) -> int:
-        return self._socket.confirmed
+        self._socket.settle()
+        return self._socket.certain
+
+    def final_seq(self, *, in_good_order: bool) -> int:
+        return self._socket.likely if in_good_order else self._socket.certain
 
     def lose(self, count: int) -> None:
-        self.put([(self.sent_seq(), loss_message(count))])
+        self.put([(self._socket.certain, loss_message(count))])
 
     def end(self, error: HubError | None) -> None:
         self._end(error)
@@ -78,6 +82,9 @@ class AsgiOutlet:
         return self._waiting_bytes
 
     def sent_seq(self) -> int:
+        return self._sent_seq
+
+    def final_seq(self, *, in_good_order: bool) -> int:
         return self._sent_seq
 
     def lose(self, count: int) -> None:

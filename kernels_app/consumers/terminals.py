@@ -51,7 +51,7 @@ class TerminalConsumer(HubConsumer):
     async def prepare(self) -> None:
         self._reader: asyncio.Task[None] | None = None
         self._info: TerminalInfo = await database_sync_to_async(self._find_terminal)()
-        self._link = TerminalLink(await hub_transport(), self._info)
+        self._link = TerminalLink(await hub_transport(), self._info, on_passed_on=self._tell_taken)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         # Of `stdout` messages: how many were sent, where the unread ones end.
         self._sent_count = 0
@@ -104,7 +104,6 @@ class TerminalConsumer(HubConsumer):
             async with contextlib.aclosing(self._link.pieces()) as pieces:
                 async for piece in pieces:
                     await self._send_piece(piece)
-                    await self._tell_taken()
         except HubError as error:
             await self.close_with(error)
             return

@@ -55,6 +55,10 @@ class ChannelOutlet(Protocol):
         """Everything up to it has reached the client, as far as can be told; -1: nothing yet."""
         ...
 
+    def final_seq(self, *, in_good_order: bool) -> int:
+        """The same, now that the connection has ended: as its client wanted it, or not."""
+        ...
+
     def lose(self, count: int) -> None:
         """So many messages can never be had again: the client is told."""
         ...
@@ -76,8 +80,8 @@ class ChannelClient:
         self.is_fetching = False
         self.reported_seq = -1
 
-    def confirmed_seq(self) -> int:
-        return max(self.outlet.sent_seq(), self.reported_seq)
+    def final_seq(self, *, in_good_order: bool) -> int:
+        return max(self.outlet.final_seq(in_good_order=in_good_order), self.reported_seq)
 
 
 class KernelFeed:
@@ -208,7 +212,7 @@ class ChannelRelay:
             feed = self._feeds[kernel_id] = KernelFeed(kernel_id, link)
         replaced = feed.clients.get(client.key)
         if replaced is not None:
-            client.reported_seq = replaced.confirmed_seq()
+            client.reported_seq = replaced.final_seq(in_good_order=False)
             replaced.outlet.end(Conflict("This client connected again elsewhere."))
         feed.clients[client.key] = client
         link.add(Join(kernel_id, client.key, client.reported_seq))
@@ -216,12 +220,18 @@ class ChannelRelay:
             self._reporter = asyncio.create_task(self._report(), name="channel-relay")
         return feed
 
-    def leave(self, feed: KernelFeed, client: ChannelClient) -> None:
+    def leave(self, feed: KernelFeed, client: ChannelClient, *, in_good_order: bool) -> None:
+        """Its connection has ended: as the client wanted it, or not."""
         if feed.clients.get(client.key) is not client:
             return  # it is back already, on another connection
         del feed.clients[client.key]
         feed.link.add(
-            Leave(feed.kernel_id, client.key, client.confirmed_seq(), is_over=not client.may_return)
+            Leave(
+                feed.kernel_id,
+                client.key,
+                client.final_seq(in_good_order=in_good_order),
+                is_over=not client.may_return,
+            )
         )
         if not feed.clients and self._feeds.get(feed.kernel_id) is feed:
             del self._feeds[feed.kernel_id]

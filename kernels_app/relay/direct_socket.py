@@ -5,8 +5,10 @@ spend most of a small message's cost on their own bookkeeping. So once a socket 
 to the server's own transport and read from it; handshake, pings, closing and all that is unusual stay the server's.
 A server that is not known here, or a connection that needs more (compression, TLS inside Twisted), is used by ASGI.
 
-*What a client has.* After messages a ping with the last message's number goes out, and a client's protocol
-implementation answers it when it comes to it. So it is known what a client has read, without a word from the client.
+*What a client has.* Before a message a ping goes out that names it and the one before. A client's protocol
+implementation answers a ping when it comes to it: then the client has the message before for certain, and, if it
+reads one frame after the other, takes the next one in the same step. So it is known what a client has read, without a
+word from the client.
 """
 
 from __future__ import annotations
@@ -14,19 +16,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from kernels_app.relay.web_frames import BINARY, PING, TEXT, FrameReader, Kind, frame_head
 
-# A ping of ours: nobody else's has this length and start.
-_PING = struct.Struct("!4sQ")
+# A ping of ours: nobody else's has this length and start; then the numbers of the messages before and after it.
+_PING = struct.Struct("!4sQQ")
 _MARK = b"zhub"
 _PING_HEAD = frame_head(PING, _PING.size)
-# In a flood each message is followed by its ping, so that a reader that stalls and returns gets each message once.
-FLOOD_COUNT = 12
-PING_EVERY_BYTES = 64 * 1024
+# In a flood each message has its ping, so that a reader that stalls and returns gets each message once.
+FLOOD_COUNT = 12  # at once
+FLOOD_PERIOD_S = 0.25
+FLOOD_PERIOD_COUNT = 250
+# A client that has not answered for so long is behind: it may stop at any message.
+ANSWER_S = 0.02
 # Parts of a write below this are joined: one system call.
 JOIN_BYTES = 256 * 1024
 
@@ -66,46 +71,69 @@ class DirectSocket:
         self._on_message = on_message
         self._reader: FrameReader | None = FrameReader(max_message_bytes)
         self._max_message_bytes = max_message_bytes
+        self._clock = asyncio.get_running_loop().time
         self._written = -1
-        self._pinged = -1
-        self._confirmed = -1
-        self._unpinged_bytes = 0
+        self._pinged = -1  # the message behind the last ping
+        self._pinged_s = 0.0
+        self._certain = -1
+        self._likely = -1
+        self._period_s = 0.0
+        self._period_count = 0
         server.take_over(self._receive, on_drained)
 
     @property
-    def confirmed(self) -> int:
-        """Number of the last message that the client is known to have; -1: none yet."""
-        return self._confirmed
+    def certain(self) -> int:
+        """Number of the last message that the client has for certain; -1: none yet."""
+        return self._certain
+
+    @property
+    def likely(self) -> int:
+        """Number of the last message that it has if it closed the connection by itself, in good order."""
+        return max(self._likely, self._certain)
 
     def waiting_bytes(self) -> int:
         return self._server.waiting_bytes()
 
-    def send(self, messages: Iterable[tuple[int, str | bytes]]) -> None:
+    def send(self, messages: Sequence[tuple[int, str | bytes]]) -> None:
         """Numbered messages, text or binary, in order."""
-        if not self._server.is_open():
+        if not messages or not self._server.is_open():
             return
         parts: list[bytes] = []
-        for count, (number, message) in enumerate(messages):
+        is_answered = self._likely >= self._pinged
+        now_s = self._clock()
+        is_each_pinged = self._is_flood(len(messages), now_s) or (
+            not is_answered and now_s - self._pinged_s > ANSWER_S
+        )
+        last = len(messages) - 1
+        for index, (number, message) in enumerate(messages):
             if isinstance(message, str):
                 payload, opcode = message.encode(), TEXT
             else:
                 payload, opcode = message, BINARY
+            if is_each_pinged or (is_answered and index == last):
+                parts.append(self._ping(self._written, number))
             parts.append(frame_head(opcode, len(payload)))
             parts.append(payload)
             self._written = max(self._written, number)
-            self._unpinged_bytes += len(payload)
-            if count >= FLOOD_COUNT or self._unpinged_bytes > PING_EVERY_BYTES:
-                parts.append(self._ping())
-        if not parts:
-            return
-        if self._pinged == self._confirmed and self._written > self._pinged:
-            parts.append(self._ping())
         self._server.write(parts)
 
-    def _ping(self) -> bytes:
-        self._pinged = self._written
-        self._unpinged_bytes = 0
-        return _PING_HEAD + _PING.pack(_MARK, max(0, self._written))
+    def _is_flood(self, count: int, now_s: float) -> bool:
+        if now_s - self._period_s > FLOOD_PERIOD_S:
+            # What a flood was a moment ago still is one.
+            self._period_count = self._period_count // 2 if now_s - self._period_s < 1.0 else 0
+            self._period_s = now_s
+        self._period_count += count
+        return count > FLOOD_COUNT or self._period_count > FLOOD_PERIOD_COUNT
+
+    def settle(self) -> None:
+        """Asks whether the last message arrived, if that is not known. Called now and then."""
+        if self._certain < self._written and self._likely >= self._pinged and self._server.is_open():
+            self._server.write([self._ping(self._written, self._written)])
+
+    def _ping(self, before: int, after: int) -> bytes:
+        self._pinged = max(after, 0)
+        self._pinged_s = self._clock()
+        return _PING_HEAD + _PING.pack(_MARK, max(before, 0), self._pinged)
 
     def _receive(self, data: bytes) -> None:
         if self._reader is None or not self._server.is_open():
@@ -127,11 +155,10 @@ class DirectSocket:
     def _hear_pong(self, payload: bytes) -> None:
         if len(payload) != _PING.size or payload[:4] != _MARK:
             return
-        number = _PING.unpack(payload)[1]
-        if self._confirmed < number <= self._pinged:
-            self._confirmed = number
-            if number == self._pinged and self._written > number and self._server.is_open():
-                self._server.write([self._ping()])
+        _, before, after = _PING.unpack(payload)
+        if before <= after <= self._pinged:
+            self._certain = max(self._certain, before)
+            self._likely = max(self._likely, after)
 
 
 def direct_socket(

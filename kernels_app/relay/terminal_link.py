@@ -69,8 +69,12 @@ class Piece(msgspec.Struct, frozen=True):
 class TerminalLink:
     """`pieces` is the link's life; all else returns at once."""
 
-    def __init__(self, transport: Transport, info: TerminalInfo) -> None:
+    def __init__(
+        self, transport: Transport, info: TerminalInfo, *, on_passed_on: Callable[[], Awaitable[None]]
+    ) -> None:
+        """`on_passed_on` is called when `passed_on_bytes` has risen."""
         self._transport = transport
+        self._on_passed_on = on_passed_on
         self._info = info
         self._reader_id = ReaderId("")
         self._mail: deque[AnyTerminalMail | None] = deque()
@@ -225,6 +229,7 @@ class TerminalLink:
                 self.passed_on_bytes += len(data)
                 if reader_id == self._reader_id:
                     self._input_sent += len(data)
+                await self._on_passed_on()
 
     async def _show_life(self) -> None:
         while True:
