@@ -57,3 +57,11 @@ describe("appLink", () => {
     expect(clickOn(link, init)).toBeNull();
   });
 });
+
+test("a terminal has an address of its own, which no file can have", () => {
+  const url = projectUrl({ team: "lab", slug: "study" }, "/terminal/1");
+  expect(url).toBe("/p/lab/study/t/1");
+  expect(parseRoute(url)).toEqual({ page: "project", team: "lab", project: "study", path: "/terminal/1" });
+  expect(parseRoute("/p/lab/study/t")).toEqual({ page: "not-found" });
+  expect(parseRoute("/p/lab/study/t/1/2")).toEqual({ page: "not-found" });
+});

@@ -1,4 +1,5 @@
 import { computed, signal } from "@preact/signals";
+import { terminalOf, terminalPath } from "./store/paths";
 
 export type Route =
   | { page: "dashboard" }
@@ -19,6 +20,7 @@ export function parseRoute(pathname: string): Route {
   if (first === "account" && team === undefined) return { page: "account" };
   if (first === "p" && team !== undefined && project !== undefined) {
     if (marker === undefined) return { page: "project", team, project, path: null };
+    if (marker === "t" && rest.length === 1 && rest[0]) return { page: "project", team, project, path: terminalPath(rest[0]) };
     if (marker === "f" && rest.length > 0) return { page: "project", team, project, path: rest.join("/") };
   }
   return { page: "not-found" };
@@ -26,6 +28,8 @@ export function parseRoute(pathname: string): Route {
 
 export function projectUrl(project: { team: string; slug: string }, path: string | null = null): string {
   const base = `/p/${encodeURIComponent(project.team)}/${encodeURIComponent(project.slug)}`;
+  const terminal = path === null ? null : terminalOf(path);
+  if (terminal !== null) return `${base}/t/${encodeURIComponent(terminal)}`;
   return path ? `${base}/f/${path.split("/").map(encodeURIComponent).join("/")}` : base;
 }
 

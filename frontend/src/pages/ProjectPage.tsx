@@ -13,8 +13,10 @@ import { registerCommands } from "../store/commands";
 import { onHubBack } from "../store/connection";
 import { INITIAL_SIDE_WIDTH_PX, layout, NARROW_PX, showPanel } from "../store/layout";
 import { isSignedOut } from "../store/me";
+import { terminalOf, titleOf } from "../store/paths";
 import { canEdit, kernels, projects } from "../store/projects";
 import { followProject } from "../store/projectHints";
+import { terminalsOf } from "../store/terminals";
 import { Button } from "../ui/Button";
 import { Split } from "../ui/Split";
 import { toast } from "../ui/toast";
@@ -39,10 +41,10 @@ export function ProjectPage({ project, path }: { project: Project; path: string 
       if (isNarrow) showPanel("files");
     } else {
       work.tabs.open(path);
-      void work.files.reveal(path);
+      if (terminalOf(path) === null) void work.files.reveal(path);
       if (isNarrow) showPanel(null);
     }
-    const name = path?.split("/").at(-1);
+    const name = path === null ? null : titleOf(path);
     document.title = `${name ? `${name} · ` : ""}${project.name} · Zasper Hub`;
   }, [path, project.name]);
 
@@ -79,7 +81,7 @@ export function ProjectPage({ project, path }: { project: Project; path: string 
                 panel === "files" ? (
                   <FilesPanel project={project} actions={work.actions} />
                 ) : panel === "running" ? (
-                  <RunningPanel projectId={project.id} />
+                  <RunningPanel project={project} onNewTerminal={() => void work.actions.newTerminal("")} />
                 ) : (
                   <TrashPanel files={work.files} isEditor={canEdit(project)} />
                 )
@@ -105,7 +107,13 @@ function useProjectLife(work: OpenProject, project: Project): void {
     refresh();
     void kernelspecs.refresh();
     const stopFollowing = followProject(project.id, work.files.openFolders, {
-      onHint: (hint) => void (hint.type === "files" ? work.files.hint(hint.path) : kernels.refresh()),
+      onHint: (hint) => {
+        if (hint.type === "files") void work.files.hint(hint.path);
+        else {
+          void kernels.refresh();
+          if (canEdit(project)) void terminalsOf(project.id).refresh();
+        }
+      },
       onMissed: refresh,
       onRefused: (code) => {
         if (code === CloseCode.notSignedIn) isSignedOut.value = true;

@@ -2,7 +2,7 @@ import { useComputed } from "@preact/signals";
 import type { FunctionComponent } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Project } from "../api/types";
-import { iconOf, nameOf, parentOf, type TabKind } from "../store/paths";
+import { iconOf, parentOf, terminalOf, titleOf, type TabKind } from "../store/paths";
 import { hasUnsavedWork, type Tab } from "../store/tabs";
 import { canEdit } from "../store/projects";
 import { newMenu } from "../panels/fileMenus";
@@ -26,6 +26,7 @@ const VIEWS: Readonly<Record<TabKind, () => Promise<FunctionComponent<TabViewPro
   notebook: () => import("./tabs/NotebookTab").then((module) => module.NotebookTab),
   text: () => import("./tabs/TextTab").then((module) => module.TextTab),
   image: () => import("./tabs/ImageTab").then((module) => module.ImageTab),
+  terminal: () => import("./tabs/TerminalTab").then((module) => module.TerminalTab),
   binary: () => import("./tabs/BinaryTab").then((module) => module.BinaryTab),
 };
 const loaded = new Map<TabKind, FunctionComponent<TabViewProps>>();
@@ -48,7 +49,7 @@ export function TabArea({ project, work }: { project: Project; work: OpenProject
       { label: "Close others", disabled: others.length === 0, run: () => closeAll(others.map((tab) => tab.path)) },
       { label: "Close all", run: () => closeAll(work.tabs.tabs.peek().map((tab) => tab.path)) },
       "separator",
-      { label: "Download", icon: "download", run: () => downloadPath(work, id) },
+      { label: "Download", icon: "download", disabled: terminalOf(id) !== null, run: () => downloadPath(work, id) },
     ]);
   };
 
@@ -137,9 +138,9 @@ function NothingOpen({ project, work }: { project: Project; work: OpenProject })
 
 function tabItems(tabs: readonly Tab[]): TabItem[] {
   const counts = new Map<string, number>();
-  for (const tab of tabs) counts.set(nameOf(tab.path), (counts.get(nameOf(tab.path)) ?? 0) + 1);
+  for (const tab of tabs) counts.set(titleOf(tab.path), (counts.get(titleOf(tab.path)) ?? 0) + 1);
   return tabs.map((tab) => {
-    const name = nameOf(tab.path);
+    const name = titleOf(tab.path);
     const status = tab.status.value;
     return {
       id: tab.path,

@@ -1,7 +1,7 @@
 import type { Project } from "../api/types";
 import type { Command } from "../store/commands";
 import { showPanel, togglePanel } from "../store/layout";
-import { iconOf, parentOf } from "../store/paths";
+import { iconOf, parentOf, terminalOf } from "../store/paths";
 import { canEdit } from "../store/projects";
 import { openPalette, type PaletteEntry } from "../ui/Palette";
 import { closeTab } from "./closeTab";
@@ -13,7 +13,10 @@ import { openShare } from "./ShareDialog";
 export function projectCommands(work: OpenProject, project: Project): Command[] {
   const isEditor = () => canEdit(project);
   const hasTab = () => work.tabs.active.value !== null;
-  const folder = () => parentOf(work.tabs.active.peek() ?? "");
+  const folder = () => {
+    const path = work.tabs.active.peek() ?? "";
+    return terminalOf(path) === null ? parentOf(path) : "";
+  };
   const step = (by: number) => {
     const tabs = work.tabs.tabs.peek();
     const at = tabs.findIndex((tab) => tab.path === work.tabs.active.peek());
@@ -25,6 +28,7 @@ export function projectCommands(work: OpenProject, project: Project): Command[] 
     { id: "project.new-notebook", title: "New notebook", group: "Project", when: isEditor, run: () => work.actions.newNotebook(folder()) },
     { id: "project.new-file", title: "New file", group: "Project", when: isEditor, run: () => work.actions.newFile(folder()) },
     { id: "project.new-folder", title: "New folder", group: "Project", when: isEditor, run: () => work.actions.newFolder(folder()) },
+    { id: "project.new-terminal", title: "New terminal", group: "Project", when: isEditor, run: () => work.actions.newTerminal(folder()) },
     { id: "project.toggle-files", title: "Show or hide files", group: "Project", keys: ["Mod-B"], whileTyping: true, run: () => togglePanel("files") },
     { id: "project.show-running", title: "Show what is running", group: "Project", run: () => showPanel("running") },
     { id: "project.show-trash", title: "Show the trash", group: "Project", run: () => showPanel("trash") },
@@ -38,7 +42,7 @@ export function projectCommands(work: OpenProject, project: Project): Command[] 
 
 /** Files for quick opening: open tabs first, then all that are known. */
 export function quickOpenEntries(work: OpenProject): PaletteEntry[] {
-  const open = work.tabs.tabs.value.map((tab) => tab.path);
+  const open = work.tabs.tabs.value.map((tab) => tab.path).filter((path) => terminalOf(path) === null);
   const paths = new Set([...open, ...work.files.knownFiles().map((entry) => entry.path)]);
   return [...paths].map((path) => ({
     id: `file:${path}`,

@@ -1,11 +1,14 @@
 import { useEffect } from "preact/hooks";
-import { kernels } from "../store/projects";
+import type { Project } from "../api/types";
+import { canEdit, kernels } from "../store/projects";
 import { IconButton } from "../ui/Button";
 import { PanelHeader } from "./PanelHeader";
 import { RunningList } from "./RunningList";
+import { TerminalList } from "./TerminalList";
 
-/** My kernels in this project. */
-export function RunningPanel({ projectId }: { projectId: string }) {
+/** My kernels and everybody's terminals in this project. */
+export function RunningPanel({ project, onNewTerminal }: { project: Project; onNewTerminal: () => void }) {
+  const isEditor = canEdit(project);
   useEffect(() => {
     void kernels.refresh();
   }, []);
@@ -15,7 +18,8 @@ export function RunningPanel({ projectId }: { projectId: string }) {
         <IconButton icon="refresh" label="Refresh" onClick={() => void kernels.refresh()} />
       </PanelHeader>
       <div class="panel-body">
-        <RunningList projectId={projectId} />
+        <RunningList projectId={project.id} />
+        {isEditor && <TerminalList project={project} onNew={onNewTerminal} />}
       </div>
     </section>
   );

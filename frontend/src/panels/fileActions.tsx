@@ -4,7 +4,8 @@ import type { ProjectFiles } from "../store/files";
 import { droppedFiles } from "../store/dropped";
 import { movedInto } from "../store/files";
 import { emptyNotebook } from "../store/newNotebook";
-import { freeName, isWithin, joinPath, nameOf, parentOf, problemOfName } from "../store/paths";
+import { freeName, isWithin, joinPath, nameOf, parentOf, problemOfName, terminalPath } from "../store/paths";
+import { startTerminal } from "../store/terminals";
 import type { ProjectTabs } from "../store/tabs";
 import type { UploadQueue } from "../store/uploads";
 import { ask } from "../ui/Dialog";
@@ -44,6 +45,11 @@ export class FileActions {
       await this.files.setOpen(joinPath(folder, name), true);
       if (folder) await this.files.setOpen(folder, true);
     });
+  }
+
+  /** A shell that starts in a folder of the project. */
+  async newTerminal(folder: string): Promise<void> {
+    await this.#attempt(async () => this.show(terminalPath((await startTerminal(this.files.projectId, folder)).name)));
   }
 
   async rename(entry: Entry): Promise<void> {

@@ -18,6 +18,7 @@ export function newMenu(actions: FileActions, folder: string): MenuItem[] {
     ...notebooks,
     { label: "File…", icon: "new-file", run: () => actions.newFile(folder) },
     { label: "Folder…", icon: "new-folder", run: () => actions.newFolder(folder) },
+    { label: "Terminal", icon: "terminal", run: () => actions.newTerminal(folder) },
   ];
 }
 

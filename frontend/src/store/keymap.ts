@@ -3,6 +3,9 @@ import { activeCommands, type Command } from "./commands";
 export const IS_MAC = /Mac|iPhone|iPad/.test(navigator.platform);
 const SEQUENCE_MS = 800; // the longest pause within `D D`
 
+/** What reaches the page also from a place that needs the keys for itself, such as a shell: no program there expects it. */
+const PAGE_CHORD = /^(Ctrl-(Alt-)?Shift-|Meta-|Alt-Page(Up|Down)$)/;
+
 /** Modifier order of a normal chord, as `chordOf` writes it. */
 const MODIFIERS = ["Ctrl", "Meta", "Alt", "Shift"] as const;
 
@@ -88,6 +91,7 @@ export class Keymap {
     const target = event.composedPath()[0] ?? event.target;
     if (document.querySelector("[role=dialog][aria-modal=true]")) return; // a dialog has the keyboard to itself
     if (target instanceof Element && target.closest("[role=menu]")) return;
+    if (target instanceof Element && target.closest("[data-own-keys]") && !PAGE_CHORD.test(chordOf(event))) return;
     const found = this.match(chordOf(event), isTyping(target), event.timeStamp);
     if (found === null) return;
     if (found === "partial") {

@@ -59,10 +59,29 @@ const BINARIES: ReadonlySet<string> = new Set(
   ".zip .gz .bz2 .xz .zst .tar .tgz .7z .parquet .feather .arrow .npy .npz .h5 .hdf5 .pkl .pickle .joblib .pt .pth .onnx .safetensors .pdf .xls .xlsx .doc .docx .ppt .pptx .odt .ods .mp3 .mp4 .wav .flac .ogg .webm .mov .avi .woff .woff2 .ttf .otf .so .dll .exe .bin .db .sqlite .sqlite3 .whl .pyc .class .jar".split(" "),
 );
 
-export type TabKind = "notebook" | "image" | "text" | "binary";
+export type TabKind = "notebook" | "image" | "text" | "binary" | "terminal";
+
+const TERMINALS = "/terminal/"; // no path of a file begins with a slash
+
+/** What a terminal's tab has for a path. */
+export function terminalPath(name: string): string {
+  return TERMINALS + name;
+}
+
+/** The terminal whose tab this is, or null for a file. */
+export function terminalOf(path: string): string | null {
+  return path.startsWith(TERMINALS) ? path.slice(TERMINALS.length) : null;
+}
+
+/** What a tab is called. */
+export function titleOf(path: string): string {
+  const terminal = terminalOf(path);
+  return terminal === null ? nameOf(path) : `Terminal ${terminal}`;
+}
 
 /** How a file opens. Text that turns out to be none says so itself. */
 export function tabKindOf(path: string): TabKind {
+  if (terminalOf(path) !== null) return "terminal";
   const extension = extensionOf(path);
   if (extension === ".ipynb") return "notebook";
   if (IMAGES.has(extension)) return "image";
