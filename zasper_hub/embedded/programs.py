@@ -89,10 +89,7 @@ def web_command(*listening: str) -> tuple[str, ...]:
 
 
 def worker_command() -> tuple[str, ...]:
-    return (
-        sys.executable, "-m", "celery", "--app", "zasper_hub", "worker", "--beat", "--pool", "solo",
-        "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat",
-    )  # fmt: skip
+    return (sys.executable, "-m", "zasper_hub.celery_worker")
 
 
 def recorder_command() -> tuple[str, ...]:

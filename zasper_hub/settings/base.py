@@ -26,7 +26,6 @@ KERNEL_PYTHON = ENV.hub_kernel_python
 MAX_FILE_BYTES = ENV.hub_max_upload_mb * 1024 * 1024
 
 INSTALLED_APPS = [
-    "daphne",
     "zasper_hub.accounts",
     "notebooks_app",
     "kernels_app",

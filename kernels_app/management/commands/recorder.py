@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 class Command(BaseCommand):
     help = "Turns what kernels and browsers wrote on the wire into rows and files."
+    # They load every view and schema of the web program, for good; `prepare` makes them at the hub's start.
+    requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         asyncio.run(_run())
