@@ -22,7 +22,6 @@ from bench.servers import Server, hub, jupyter_server, jupyterhub
 # (kernels, executions a second of each)
 RATES = [(16, 10), (64, 10), (100, 10), (16, 100)]
 PEOPLE = 8
-WIRE_FORMATS: tuple[WireFormat, ...] = ("v1", "json")
 BARS = {  # (against, kernels, rate): at most this ratio of CPU
     ("JupyterHub v1", 64, 10): 0.3,
     ("JupyterHub v1", 16, 10): 0.5,
@@ -84,14 +83,14 @@ def measure(options: Options, rates: Sequence[tuple[int, int]] = RATES) -> list[
     most = max(kernels for kernels, _ in rates)
     with contextlib.ExitStack() as stack:
         subjects: list[Subject] = []
-        servers: list[Server] = [
-            stack.enter_context(hub()),
-            stack.enter_context(jupyter_server()),
-            stack.enter_context(jupyterhub(PEOPLE)),
+        servers: list[tuple[Server, Sequence[WireFormat]]] = [
+            (stack.enter_context(hub()), ("v1", "json")),
+            (stack.enter_context(jupyter_server()), ("v1", "json")),
+            (stack.enter_context(jupyterhub(PEOPLE)), ("v1",)),
         ]
-        for server in servers:
+        for server, wire_formats in servers:
             kernels = server.start_kernels(most)
-            subjects += [Subject(server, kernels, wire_format) for wire_format in WIRE_FORMATS]
+            subjects += [Subject(server, kernels, wire_format) for wire_format in wire_formats]
         rows = []
         for kernel_count, rate in rates:
             loads: dict[str, list[Load]] = {subject.label: [] for subject in subjects}
