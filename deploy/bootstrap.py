@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 KERNEL_VENV = ROOT / ".kernel-venv"
 FRONTEND = ROOT / "frontend"
+CLIENTS = ROOT / "tests" / "jupyter_clients"
 # Vite 8 asks for Node.js 20.19 or newer.
 NODE_MINIMUM = (20, 19)
 
@@ -166,6 +167,17 @@ def browser_packages() -> None:
     step("Packages of the browser client", FRONTEND / "node_modules" / ".stamp", digest, make)
 
 
+def client_packages() -> None:
+    """Real clients of Jupyter's API, which the tests drive with Node.js."""
+
+    def make() -> None:
+        npm, environment = npm_command()
+        run([*npm, "ci", "--no-audit", "--no-fund"], what="npm ci", cwd=CLIENTS, env=environment)
+
+    digest = digest_of([CLIENTS / "package-lock.json", CLIENTS / "package.json"])
+    step("Jupyter clients for the tests", CLIENTS / "node_modules" / ".stamp", digest, make)
+
+
 def browser_client() -> None:
     def make() -> None:
         npm, environment = npm_command()
@@ -187,6 +199,8 @@ def main() -> int:
             kernel_packages()
             browser_packages()
             browser_client()
+            if arguments.dev:
+                client_packages()
         if arguments.npm:
             npm, environment = npm_command()
             return subprocess.run(

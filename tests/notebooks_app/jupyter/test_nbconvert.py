@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from notebooks_app.errors import Invalid, Unavailable
 from notebooks_app.services import conversions
 from tests.cast import Cast
 from tests.notebooks_app.jupyter.server import Server, body
@@ -139,7 +140,7 @@ def test_a_process_that_does_not_end_is_ended(
 ) -> None:
     monkeypatch.setattr(conversions, "TIME_LIMIT_S", 0.3)
     settings.KERNEL_PYTHON = program(tmp_path, f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
-    with pytest.raises(conversions.Invalid, match="too long"):
+    with pytest.raises(Invalid, match="too long"):
         conversions.convert_notebook(b"{}", target="html", name="a")
     pid = int((tmp_path / "pid").read_text())
     with pytest.raises(ProcessLookupError):
@@ -149,10 +150,10 @@ def test_a_process_that_does_not_end_is_ended(
 @pytest.mark.parametrize(
     ("script", "error"),
     [
-        ("echo ModuleNotFoundError: nbconvert >&2; exit 1", conversions.Unavailable),
-        ("echo MemoryError >&2; exit 1", conversions.Invalid),
-        ("echo '/secret/path failed' >&2; exit 3", conversions.Invalid),
-        ("exit 0", conversions.Invalid),
+        ("echo ModuleNotFoundError: nbconvert >&2; exit 1", Unavailable),
+        ("echo MemoryError >&2; exit 1", Invalid),
+        ("echo '/secret/path failed' >&2; exit 3", Invalid),
+        ("exit 0", Invalid),
     ],
 )
 def test_a_process_that_fails_tells_no_path(
