@@ -70,24 +70,24 @@ def start(call: Call) -> HttpResponseBase:
 
 @one_kernel.on("GET", Need.VIEWER, Scope.READ)
 def show_kernel(call: Call, kernel_id: str) -> HttpResponseBase:
-    return answer(_kernel_model(_kernel(call, kernel_id), _connection_counts()))
+    return answer(_kernel_model(live_kernel_of(call, kernel_id), _connection_counts()))
 
 
 @one_kernel.on("DELETE", Need.EDITOR, Scope.RUN)
 def delete_kernel(call: Call, kernel_id: str) -> HttpResponseBase:
-    stop_kernel(_kernel(call, kernel_id))
+    stop_kernel(live_kernel_of(call, kernel_id))
     return no_content()
 
 
 @kernel_interrupt.on("POST", Need.EDITOR, Scope.RUN)
 def interrupt(call: Call, kernel_id: str) -> HttpResponseBase:
-    interrupt_live_kernel(_kernel(call, kernel_id))
+    interrupt_live_kernel(live_kernel_of(call, kernel_id))
     return no_content()
 
 
 @kernel_restart.on("POST", Need.EDITOR, Scope.RUN)
 def restart(call: Call, kernel_id: str) -> HttpResponseBase:
-    kernel = _kernel(call, kernel_id)
+    kernel = live_kernel_of(call, kernel_id)
     restart_live_kernel(kernel)
     return answer({**_kernel_model(kernel, _connection_counts()), "execution_state": "starting"})
 
@@ -183,7 +183,8 @@ def _live_kernels(call: Call) -> QuerySet[Kernel]:
     )
 
 
-def _kernel(call: Call, kernel_id: str) -> Kernel:
+def live_kernel_of(call: Call, kernel_id: str) -> Kernel:
+    """Raises JupyterError: no such kernel in the project."""
     try:
         key = UUID(kernel_id)
     except ValueError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from kernels_app.jupyter import kernels, kernelspecs, terminals
+from kernels_app.jupyter import execution, kernels, kernelspecs, terminals
 
 patterns: list[URLPattern] = [
     path("api/status", kernelspecs.status),
@@ -12,6 +12,9 @@ patterns: list[URLPattern] = [
     path("api/kernels/<str:kernel_id>", kernels.one_kernel),
     path("api/kernels/<str:kernel_id>/interrupt", kernels.kernel_interrupt),
     path("api/kernels/<str:kernel_id>/restart", kernels.kernel_restart),
+    path("api/kernels/<str:kernel_id>/execute", execution.execute),
+    path("api/kernels/<str:kernel_id>/input", execution.kernel_input),
+    path("api/kernels/<str:kernel_id>/requests/<str:request_id>", execution.execution_request),
     path("api/sessions", kernels.all_sessions),
     path("api/sessions/<str:session_id>", kernels.one_session),
     path("api/kernelspecs", kernelspecs.kernelspecs),

@@ -121,6 +121,20 @@ JUPYTER: dict[str, Line] = {
     f"GET {JUPYTER_ROOT}/api/kernelspecs": VIEW,
     f"GET {JUPYTER_ROOT}/api/kernelspecs/<str:name>": VIEW,
     f"GET {JUPYTER_ROOT}/kernelspecs/<str:name>/<str:file_name>": VIEW,
+    f"GET {JUPYTER_ROOT}/api/kernels": VIEW,
+    f"POST {JUPYTER_ROOT}/api/kernels": RUN,
+    f"GET {JUPYTER_ROOT}/api/kernels/<str:kernel_id>": VIEW,
+    f"DELETE {JUPYTER_ROOT}/api/kernels/<str:kernel_id>": RUN,
+    f"POST {JUPYTER_ROOT}/api/kernels/<str:kernel_id>/interrupt": RUN,
+    f"POST {JUPYTER_ROOT}/api/kernels/<str:kernel_id>/restart": RUN,
+    f"POST {JUPYTER_ROOT}/api/kernels/<str:kernel_id>/execute": RUN,
+    f"POST {JUPYTER_ROOT}/api/kernels/<str:kernel_id>/input": RUN,
+    f"GET {JUPYTER_ROOT}/api/kernels/<str:kernel_id>/requests/<str:request_id>": RUN,
+    f"GET {JUPYTER_ROOT}/api/sessions": VIEW,
+    f"POST {JUPYTER_ROOT}/api/sessions": RUN,
+    f"GET {JUPYTER_ROOT}/api/sessions/<str:session_id>": VIEW,
+    f"PATCH {JUPYTER_ROOT}/api/sessions/<str:session_id>": RUN,
+    f"DELETE {JUPYTER_ROOT}/api/sessions/<str:session_id>": RUN,
     f"GET {JUPYTER_ROOT}/api/terminals": RUN,
     f"POST {JUPYTER_ROOT}/api/terminals": RUN,
     f"GET {JUPYTER_ROOT}/api/terminals/<str:terminal_name>": RUN,
@@ -151,6 +165,7 @@ PUBLIC_OF_OTHERS = frozenset({"/api/hub/v1/openapi.json", "/api/hub/v1/"})
 SOCKETS: dict[str, Line] = {
     "/ws/documents/<uuid:document_id>": VIEW,  # updates: editors, checked frame by frame
     "/ws/projects/<uuid:project_id>": VIEW,
+    f"{JUPYTER_ROOT}/api/kernels/<str:kernel_id>/channels": RUN,
     f"{JUPYTER_ROOT}/terminals/websocket/<str:terminal_name>": RUN,
     "/ws/runs/<uuid:document_id>": VIEW,  # running: editors with the scope `run`, checked message by message
 }

@@ -42,6 +42,7 @@ def world(db: None) -> World:
             "rest": "nothing/here",
             "terminal_name": "1",
             "session_id": str(uuid.uuid4()),
+            "request_id": str(uuid.uuid4()),
         }
     )
     return made

@@ -72,6 +72,8 @@ def make_world() -> World:
         "document_id": str(document.pk),
         "kernel_id": str(kernel.pk),
         "team_slug": "lab",
+        "jupyter_project": f"{cast.project.team.slug}/{cast.project.slug}",
+        "terminal_name": "1",
         "version_id": str(uuid.uuid4()),
         "trash_id": str(uuid.uuid4()),
         "login_session_id": "1",
