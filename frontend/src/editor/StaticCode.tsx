@@ -1,7 +1,9 @@
 import type { ReadonlySignal } from "@preact/signals";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 import { highlightLines } from "./highlight";
 import type { LanguageName } from "./languages";
+import { markScrollStop } from "./scrollStop";
 import "./editor.css";
 
 interface StaticCodeProps {
@@ -17,8 +19,12 @@ interface StaticCodeProps {
 export function StaticCode({ source, language, wraps, placeholder, onPress }: StaticCodeProps) {
   const code = source.value;
   const lines = highlightLines(code, language);
+  const element = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    if (element.current) markScrollStop(element.current);
+  }, [code, wraps]);
   return (
-    <div class={`ed-static ${wraps ? "ed-wraps" : ""}`} onPointerDown={onPress}>
+    <div ref={element} class={`ed-static ${wraps ? "ed-wraps" : ""}`} onPointerDown={onPress}>
       {code === "" ? (
         <div class="ed-line ed-placeholder">{placeholder || "\u200b"}</div>
       ) : (

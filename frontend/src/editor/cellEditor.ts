@@ -13,6 +13,7 @@ import { closeInspectTooltip, hasInspectTooltip, inspectField, type KernelAssist
 import { codeHighlightStyle } from "./highlight";
 import { type LanguageName, languageSupport } from "./languages";
 import { remoteCursors } from "./remoteCursors";
+import { editorScrollStop } from "./scrollStop";
 
 /** What an editor needs of the notebook around it. */
 export interface EditorHost {
@@ -72,6 +73,7 @@ const languageExtension = (language: LanguageName): Extension => {
 const readOnlyExtension = (isReadOnly: boolean): Extension => [
   EditorState.readOnly.of(isReadOnly),
   EditorView.editable.of(!isReadOnly),
+  isReadOnly ? EditorView.contentAttributes.of({ "aria-readonly": "true" }) : [],
 ];
 
 export function createCellEditor(parent: HTMLElement, options: EditorOptions): CellEditor {
@@ -90,7 +92,9 @@ export function createCellEditor(parent: HTMLElement, options: EditorOptions): C
       language.of(languageExtension(options.language)),
       readOnly.of(readOnlyExtension(options.isReadOnly)),
       EditorView.contentAttributes.of({ "aria-label": options.label, autocapitalize: "off", autocorrect: "off", spellcheck: options.language === "markdown" ? "true" : "false" }),
-      options.isReadOnly ? EditorView.contentAttributes.of({ tabindex: "0", "aria-readonly": "true" }) : [],
+      // Tab passes the text by, since in an editor it indents: Enter leads from the cell into it, Escape back.
+      EditorView.contentAttributes.of({ tabindex: "-1" }),
+      editorScrollStop,
       options.placeholder ? placeholder(options.placeholder) : [],
       numbers.of(options.hasLineNumbers ? lineNumbers() : []),
       // Cells clip what they paint; a tooltip belongs to the page.
