@@ -94,8 +94,11 @@ class FrameReader:
                     break
                 length, start = int.from_bytes(data[position + 2 : position + 10], "big"), position + 10
             kind = _KINDS.get(first)
-            if kind is None and first & 0x70 == 0 and first & _FIN and first & _CONTROL and length < 126:
-                kind = Kind.CONTROL
+            if first & _CONTROL:
+                if start > position + 2 or first & 0x70 or not first & _FIN:
+                    kind = None  # control messages are short and whole
+                elif kind is None:
+                    kind = Kind.CONTROL
             if kind is None or not second & _MASKED or length > self._max_message_bytes:
                 found.append(Received(Kind.REST, data[position:]))
                 return found
