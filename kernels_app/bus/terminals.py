@@ -43,6 +43,11 @@ def terminals_lease(project_id: str) -> str:
     return f"terminals:{project_id}:lease"
 
 
+def terminals_counter(project_id: str) -> str:
+    """The last number that was given as a name."""
+    return f"terminals:{project_id}:last"
+
+
 def reader_topic(reader_id: ReaderId) -> str:
     return f"terminal:{reader_id}"
 

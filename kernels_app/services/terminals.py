@@ -24,6 +24,7 @@ from kernels_app.bus.terminals import (
     TerminalLimits,
     encode_info,
     encode_terminal,
+    terminals_counter,
     terminals_key,
     terminals_lease,
 )
@@ -43,6 +44,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 # Choosing a name takes some milliseconds; who died meanwhile keeps the others waiting no longer than this.
 CHOICE_S = 2.0
 RETRY_S = 0.02
+NUMBER_LIFE_S = 7 * 86_400  # numbers begin anew in a project that had no new terminal for so long
 
 
 def start_terminal(*, user: User, project: Project, name: str | None = None, cwd: str = "") -> TerminalInfo:
@@ -67,7 +69,7 @@ def start_terminal(*, user: User, project: Project, name: str | None = None, cwd
         info = TerminalInfo(
             terminal_id=TerminalId(str(uuid.uuid4())),
             project_id=str(project.pk),
-            name=name or _free_number({other.name for other in others}),
+            name=name or _next_number(project.pk, {other.name for other in others}),
             user_id=str(user.pk),
             node_id=node.node_id,
             fence=node.fence,
@@ -162,8 +164,21 @@ def _check_quota(others: list[TerminalInfo]) -> None:
         )
 
 
-def _free_number(names: set[str]) -> str:
-    return next(str(number) for number in itertools.count(1) if str(number) not in names)
+def _next_number(project_id: UUID, names: set[str]) -> str:
+    """One that no terminal had lately: a window that was left open does not find itself in another shell.
+
+    Raises:
+        Unavailable
+    """
+    key = terminals_counter(str(project_id))
+    try:
+        last = blocking_transport().get_value(key)
+        first = int(last) + 1 if last is not None and last.isdigit() else 1
+        number = next(number for number in itertools.count(first) if str(number) not in names)
+        blocking_transport().put_value(key, str(number).encode(), ttl_s=NUMBER_LIFE_S)
+    except TransportError as error:
+        raise _unavailable() from error
+    return str(number)
 
 
 def _folder(cwd: str) -> str:

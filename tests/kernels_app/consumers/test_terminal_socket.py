@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,9 @@ class Window:
 
     async def sees(self, text: str) -> None:
         await self.until(lambda: text in self.text)
+
+    def has_passed_on(self, count: int) -> bool:
+        return self.taken >= count
 
     async def until_closed(self) -> int:
         while self.close_code is None:
@@ -240,12 +244,14 @@ async def test_a_long_paste_is_taken_as_fast_as_the_program_reads(scene: Scene, 
     window = await scene.window(await scene.terminal())
     await window.say("read", 0)
     window.tells_reading = True
-    await window.type("stty raw -echo; echo ready=$((1+1)); head -c 1000000 > pasted; stty sane; echo pasted=$?\n")
+    await window.type(
+        "stty raw -echo; echo ready=$((1+1)); head -c 1000000 > pasted; stty sane; echo pasted=$?\n"
+    )
     await window.sees("ready=2")
     piece = "x" * 50_000
     for number in range(20):
         await window.type(piece)
-        await window.until(lambda number=number: window.taken >= (number + 1) * 50_000 - 2 * 65_536)
+        await window.until(partial(window.has_passed_on, (number + 1) * 50_000 - 2 * 65_536))
     await window.sees("pasted=0")
     assert (tmp_path / "projects" / str(scene.project.pk) / "pasted").stat().st_size == 1_000_000
     await window.close()
@@ -273,9 +279,7 @@ async def test_typing_into_a_program_that_does_not_read_is_bounded(
     assert await window.until_closed() == 4413
 
 
-@pytest.mark.parametrize(
-    "frame", ["", "nonsense", "{}", "[", '"stdin"', "[" * 5000, '["stdin", "\\ud800"]']
-)
+@pytest.mark.parametrize("frame", ["nonsense", "{}", "[", '"stdin"', "[" * 5000, '["stdin", "\\ud800"]'])
 async def test_what_is_no_message_ends_the_socket(scene: Scene, frame: str) -> None:
     window = await scene.window(await scene.terminal())
     await window.socket.send_to(text_data=frame)
@@ -286,7 +290,7 @@ async def test_messages_that_mean_nothing_change_nothing(scene: Scene) -> None:
     window = await scene.window(await scene.terminal())
     for message in (
         [], ["stdin"], ["stdin", 5], ["stdin", None], ["set_size"], ["set_size", -1, 0], ["set_size", "a", {}],
-        ["set_size", 1e400, 5], ["set_size", 10**30, 10**30], ["read", -5], ["read", 10**30], ["read", "x"],
+        ["set_size", 1.5, 5], ["set_size", 10**30, 10**30], ["read", -5], ["read", 10**30], ["read", "x"],
         ["switch_terminal", "2"], [[["stdin"]]],
     ):  # fmt: skip
         await window.say(*message)
@@ -306,7 +310,7 @@ async def test_only_editors_of_the_project_come_in(scene: Scene) -> None:
 
 async def test_who_is_no_editor_any_more_is_put_out(scene: Scene) -> None:
     window = await scene.window(await scene.terminal())
-    await window.sees("$" if "$" in window.text else "")
+    await window.until(lambda: window.is_set_up)
     memberships = ProjectMembership.objects.filter(project=scene.project, user=scene.cast.bob)
     await database_sync_to_async(memberships.delete)()
     assert await window.until_closed() in (4403, 4404)
