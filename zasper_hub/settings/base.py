@@ -8,6 +8,7 @@ import dj_database_url
 
 from zasper_hub.embedded.layout import run_dir_of
 from zasper_hub.settings.environment import BASE_DIR, Environment, read_environment
+from zasper_hub.settings.log_lines import configure_log_lines
 from zasper_hub.settings.people import *
 from zasper_hub.settings.people import origins_of
 
@@ -190,3 +191,5 @@ LOGGING = {
         "django.channels.server": {"level": "WARNING"},
     },
 }
+
+configure_log_lines(ENV.hub_log_level)

@@ -1,0 +1,35 @@
+"""What the hub's own log lines look like: one line an event, with ids, for `grep` and for log collectors."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+
+def configure_log_lines(level_name: str) -> None:
+    """`timestamp='2026-11-22T16:37:29Z' level='warning' event='node_lost' node_id='local'` on standard error.
+
+    Values are written as Python writes them, so no control character of anybody reaches a terminal, and tracebacks are
+    plain: with the values of local variables they would tell tokens and the sources of cells.
+    """
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.StackInfoRenderer(),
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level_name]),
+        logger_factory=_StandardError(),
+    )
+
+
+class _StandardError:
+    """Looked up at each logger, so that what captures standard error sees the lines."""
+
+    def __call__(self, *_: object) -> structlog.PrintLogger:
+        return structlog.PrintLogger(sys.stderr)
