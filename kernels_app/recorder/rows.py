@@ -51,7 +51,10 @@ def apply_operations(
     """
     with transaction.atomic():
         document = (
-            Document.objects.select_for_update().only("log_seq", "project_id").filter(pk=document_id).first()
+            Document.objects.select_for_update(no_key=True)
+            .only("log_seq", "project_id")
+            .filter(pk=document_id)
+            .first()
         )
         if document is None:
             return None

@@ -37,7 +37,11 @@ def runs_snapshot(document_id: UUID) -> RunsSnapshot | None:
         if _log_seq(document_id) == before:
             return snapshot
     with transaction.atomic():
-        locked = Document.objects.select_for_update().filter(pk=document_id).values_list("log_seq", flat=True)
+        locked = (
+            Document.objects.select_for_update(no_key=True)
+            .filter(pk=document_id)
+            .values_list("log_seq", flat=True)
+        )
         seq = locked.first()
         return None if seq is None else _read(document_id, seq)
 

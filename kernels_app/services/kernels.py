@@ -238,7 +238,7 @@ def _create(*, user: User, document: Document, node: NodeInfo, kernelspec_name: 
 
 def check_kernel_quota(user: User) -> None:
     """In a transaction. Raises QuotaExceeded."""
-    User.objects.select_for_update().get(pk=user.pk)  # who starts two at once waits here
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)  # who starts two at once waits here
     limit = settings.HUB_MAX_KERNELS_PER_USER
     used = Kernel.objects.filter(user=user, state__in=LIVE_STATES).count()
     if used >= limit:

@@ -84,7 +84,11 @@ def run_cells(
         kernel = start_kernel(user=user, document=document, kernelspec_name=kernelspec_name)
         with transaction.atomic():
             # Locked: it cannot be marked as ended between this look and the rows.
-            if not Kernel.objects.select_for_update().filter(pk=kernel.pk, state__in=LIVE_STATES).exists():
+            if (
+                not Kernel.objects.select_for_update(no_key=True)
+                .filter(pk=kernel.pk, state__in=LIVE_STATES)
+                .exists()
+            ):
                 continue
             _insert(user, document, kernel, request_id, cells, stop_on_error)
             transaction.on_commit(lambda: _send(Run.objects.filter(document=document, request_id=request_id)))

@@ -129,7 +129,7 @@ def _change_config(call: Call, section: str, *, merges: bool) -> dict[str, Any]:
     name = _section(section)
     with transaction.atomic():
         # The person's row: two that change one section at once do it one after the other.
-        type(call.user).objects.select_for_update().get(pk=call.user.pk)
+        type(call.user).objects.select_for_update(no_key=True).get(pk=call.user.pk)
         row = ClientConfig.objects.filter(user=call.user, section=name).first()
         if row is None and ClientConfig.objects.filter(user=call.user).count() >= MAX_SECTIONS:
             raise TooLarge("There are too many sections of configuration.")

@@ -89,7 +89,7 @@ def forget_unused_blobs() -> int:
     for document_id in old.values_list("document_id", flat=True).distinct():
         with transaction.atomic():
             # The recorder locks the document's row too, when it writes outputs.
-            Document.objects.select_for_update().filter(pk=document_id).first()
+            Document.objects.select_for_update(no_key=True).filter(pk=document_id).first()
             used = _blobs_used_by(document_id)
             stale = [
                 reference.pk

@@ -49,7 +49,9 @@ def create_checkpoint(project: Project, path: str) -> Checkpoint:
             _discard(made)
             raise
     with transaction.atomic():
-        old = Checkpoint.objects.select_for_update().filter(project=project, path=entry.path).first()
+        old = (
+            Checkpoint.objects.select_for_update(no_key=True).filter(project=project, path=entry.path).first()
+        )
         if old is not None:
             old_id = old.pk
             old.delete()

@@ -161,7 +161,7 @@ def _merge_save(
         # Nothing tells what the client started from: it may take anything away. What was there can be gone back to.
         save_version(document, user=user, reason="auto")
     with transaction.atomic():
-        row = Document.objects.select_for_update().select_related("project").get(pk=document.pk)
+        row = Document.objects.select_for_update(no_key=True).select_related("project").get(pk=document.pk)
         replica = load_live(row)
         if base is None:
             live = live_notebook(replica, decode_base(bytes(row.file_base)).current)

@@ -126,7 +126,7 @@ def _merge(
 ) -> bool:
     with transaction.atomic():
         # Two that merge the same change at once would make it twice: the row's lock lets one first.
-        row = Document.objects.select_for_update().get(pk=document.pk)
+        row = Document.objects.select_for_update(no_key=True).get(pk=document.pk)
         if row.file_sha256 != document.file_sha256:
             return False
         replica = load_live(row)

@@ -100,7 +100,7 @@ def restore_version(document: Document, version_id: UUID, *, user: User) -> None
     wanted = read_notebook(version_content(document, version_id))
     save_version(document, user=user, reason="auto")
     with transaction.atomic():
-        row = Document.objects.select_for_update().get(pk=document.pk)
+        row = Document.objects.select_for_update(no_key=True).get(pk=document.pk)
         base = decode_base(bytes(row.file_base)).current
         wanted = with_cell_ids(with_ids_of(wanted, base.cells if base is not None else []))
         replica = load_live(row)

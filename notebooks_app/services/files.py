@@ -128,7 +128,9 @@ def restore_file(project: Project, trash_id: UUID) -> Entry:
     """Puts a deleted file or folder back where it was, or beside what is there by now. Raises NotFound."""
     with transaction.atomic():
         # Of two who restore at once, the second one waits here and then finds nothing.
-        trashed = TrashedFile.objects.select_for_update().filter(project=project, pk=trash_id).first()
+        trashed = (
+            TrashedFile.objects.select_for_update(no_key=True).filter(project=project, pk=trash_id).first()
+        )
         if trashed is None:
             raise NotFound("That is not in the trash any more.")
         place = trash_place(trashed.pk, PurePosixPath(trashed.path).name)

@@ -147,7 +147,7 @@ def _remove_folder(folder: str) -> None:
 
 def _lock(project: Project) -> None:
     # Two owners who remove each other at once wait for one another here.
-    Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
 
 
 def _keep_an_owner(project: Project, person: User) -> None:

@@ -78,7 +78,7 @@ def _check_shared(team: Team) -> None:
 
 def _keep_an_administrator(team: Team, person: User) -> None:
     # The lock makes two administrators who remove each other at once wait for one another.
-    Team.objects.select_for_update().get(pk=team.pk)
+    Team.objects.select_for_update(no_key=True).get(pk=team.pk)
     admins = TeamMembership.objects.filter(team=team, role=TeamRole.ADMIN)
     if admins.filter(user=person).exists() and not admins.exclude(user=person).exists():
         raise LastOwner("A team needs an administrator: make another person administrator first.")
