@@ -20,7 +20,7 @@ from jupyter_client.connect import KernelConnectionInfo
 
 from kernels_app.bus.envelopes import Limits
 from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
-from kernels_app.node.provisioners.engine import KERNEL_LABEL, NODE_LABEL, Engine, EngineError
+from kernels_app.node.provisioners.engine import HUB_LABEL, KERNEL_LABEL, NODE_LABEL, Engine, EngineError
 from kernels_app.node.zeromq.attendant import LAUNCH_NAME, SOCKET_NAME
 from kernels_app.node.zeromq.line import AttendantLine, Started
 
@@ -257,7 +257,7 @@ class DockerProvisioner(NodeProvisioner):
             user=settings.user,
             hostname="kernel",
             working_dir=PROJECT,
-            labels={NODE_LABEL: engine.node_id, KERNEL_LABEL: self.kernel_id},
+            labels={NODE_LABEL: engine.node_id, KERNEL_LABEL: self.kernel_id, HUB_LABEL: engine.hub},
             host_config=host_config,
         )
         self.container = created["Id"]

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 NODE_LABEL = "org.zasper.node"
 KERNEL_LABEL = "org.zasper.kernel"
+HUB_LABEL = "org.zasper.hub"
+PROJECT_LABEL = "com.docker.compose.project"
 NETWORK_LABEL = "org.zasper.network"
 TIMEOUT_S = 30
 # A project's network: room for the bridge and 13 kernels; more of them wait for an address in vain.
@@ -46,6 +48,8 @@ class Engine:
         self.node_id = node_id
         self.run_dir = run_dir
         self._client = docker.APIClient(version="auto", timeout=TIMEOUT_S, num_pools=NUM_POOLS)
+        # Which hub of this machine: Compose's name of it.
+        self.hub = ""
         self._mounts: dict[Path, Path] = {}
         self._watched: dict[str, Callable[[], None]] = {}
         self._loop = asyncio.get_running_loop()
@@ -78,6 +82,7 @@ class Engine:
         """When the node itself is a container, its folders have other names on the engine's machine."""
         own = own_container(self._client)
         if own is not None:
+            self.hub = labels_of(own).get(PROJECT_LABEL, "")
             self._mounts = {Path(mount["Destination"]): Path(mount["Source"]) for mount in own["Mounts"]}
 
     def host_path(self, path: Path) -> str:
@@ -237,6 +242,10 @@ class Engine:
                 self._loop.call_soon_threadsafe(on_end)
 
 
+def labels_of(container: dict[str, Any] | None) -> dict[str, str]:
+    return ((container or {}).get("Config") or {}).get("Labels") or {}
+
+
 def own_container(client: Any) -> dict[str, Any] | None:
     """What the engine knows of the container this process is in; None when it is in none of it."""
     if not Path("/.dockerenv").exists():
@@ -259,13 +268,15 @@ def name_of_node() -> str | None:
         return None
     try:
         own = own_container(client)
-        number = ((own or {}).get("Config", {}).get("Labels") or {}).get(
-            "com.docker.compose.container-number"
-        )
+        labels = labels_of(own)
+        number = labels.get("com.docker.compose.container-number")
         if not number:
             return None
-        host = "".join(letter for letter in str(client.info()["Name"]) if letter.isalnum() or letter in ".-_")
-        return f"{host or 'host'}-{number}"[:64]
+        # Several hubs may be on one machine, and one hub's nodes on several.
+        name = "-".join((labels.get(PROJECT_LABEL) or "hub", str(client.info()["Name"]) or "host", number))
+        return "".join(
+            letter for letter in name if letter.isascii() and (letter.isalnum() or letter in ".-_")
+        )[-64:]
     except EngineError:
         return None
     finally:
