@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Concatenate
 from urllib.parse import quote
 
@@ -80,7 +81,7 @@ class Call:
             raise NotSignedIn
         return self.known_project
 
-    @property
+    @cached_property
     def role(self) -> Role:
         return role_in(self.user, self.project.pk) or Role.VIEWER
 
@@ -285,8 +286,14 @@ def error_answer(status: int, message: str, reason: str | None = None) -> JsonRe
     return JsonResponse({"message": message, "reason": reason}, status=status)
 
 
-def _unknown(call: Call, **_: Any) -> HttpResponseBase:
-    raise NotFound("Not Found")
+def _unknown(call: Call, rest: str) -> HttpResponseBase:
+    """404; but many clients join the server's address and `/api` with two slashes, and are sent to one."""
+    plain = rest.lstrip("/")
+    if plain == rest:
+        raise NotFound("Not Found")
+    query = call.request.META.get("QUERY_STRING", "")
+    target = escaped(call.base_path + plain) + (f"?{query}" if query else "")
+    return HttpResponse(status=308, headers={"Location": target})
 
 
 unknown_address = Endpoint()

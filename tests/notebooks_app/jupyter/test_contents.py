@@ -241,6 +241,15 @@ def test_a_viewer_reads_and_is_told_that_nothing_is_writable(alice: Server, cast
     assert stored(cast, "a.txt") == b"x"
 
 
+def test_a_large_folder_takes_no_more_queries_than_a_small_one(
+    alice: Server, cast: Cast, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(30):
+        content_store(cast.project).write(f"{number}.txt", [b"x"])
+    with django_assert_max_num_queries(12):
+        assert len(alice.model("")["content"]) == 30
+
+
 def test_checkpoints_of_a_project_are_its_own(alice: Server, cast: Cast) -> None:
     other = Project.objects.create(team=cast.mallory.personal_team, slug="own", name="Own")
     content_store(other).write("a.txt", [b"secret"])

@@ -55,6 +55,15 @@ def test_no_answer_is_for_other_origins(cast: Cast) -> None:
     assert not any(name.startswith("Access-Control") for name in answer.headers)
 
 
+def test_two_slashes_before_the_address_are_one(cast: Cast) -> None:
+    """As a client writes it that joins the server's address, with its slash, and `/api/…`."""
+    answer = Server(cast, cast.bob).call("POST", "/api/contents?a=b%2Fc", {})
+    location = "/jupyter/alice/analysis/api/contents?a=b%2Fc"
+    assert (answer.status_code, answer["Location"]) == (308, location)
+    outside = Server(cast, cast.bob).call("GET", "//evil.example/x")
+    assert outside["Location"] == "/jupyter/alice/analysis/evil.example/x"
+
+
 def test_the_root_leads_a_person_to_the_project(cast: Cast) -> None:
     assert Server(cast, cast.bob).call("GET", "")["Location"] == "/p/alice/analysis"
 
