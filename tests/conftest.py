@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+from notebooks_app import wire
 
 pytest_plugins = ["tests.cast"]
 
@@ -13,3 +17,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "e2e" in item.path.parts:
             item.add_marker(pytest.mark.e2e)
     items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+
+
+@pytest.fixture(autouse=True)
+def _no_wire_of_another_test() -> Iterator[None]:
+    """Each test opens the process's transport anew: the store of the one before may be forgotten by now."""
+    wire._blocking = None
+    yield
+    wire._blocking = None
