@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zasper_hub.accounts.errors import (
     Conflict,
+    DiskFull,
     Exists,
     Forbidden,
     HubError,
@@ -55,7 +56,3 @@ class NotebookTooOld(Invalid):
 
 class NotebookTooLarge(TooLarge):
     code = "notebook_too_large"
-
-
-class DiskFull(Unavailable):
-    code = "disk_full"

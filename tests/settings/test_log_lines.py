@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,3 +48,15 @@ def test_what_is_below_the_level_is_not_written(capsys: pytest.CaptureFixture[st
     structlog.get_logger().info("quiet")
     structlog.get_logger().warning("loud")
     assert [line for line in capsys.readouterr().err.splitlines() if "quiet" in line] == []
+
+
+def test_a_line_that_cannot_be_written_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8", buffering=1) as full_disk:
+        monkeypatch.setattr("sys.stderr", full_disk)
+        configure_log_lines("INFO")
+        structlog.get_logger().error("nowhere_to_say_this")
+        with pytest.raises(OSError, match="No space left"):
+            full_disk.write("so it was\n")
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full_disk.close()

@@ -17,6 +17,7 @@ from zasper_hub.accounts.errors import (
     TooLarge,
     error_of_status,
 )
+from zasper_hub.accounts.outages import outage_of
 from zasper_hub.accounts.permissions import Need, needs
 
 log = structlog.get_logger(__name__)
@@ -96,6 +97,16 @@ def _cut_off(request: HttpRequest, error: UnreadablePostError) -> HttpResponse:
 
 @hub_api.exception_handler(Exception)
 def _unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
+    outage = outage_of(error)
+    if outage is not None:
+        log.error(
+            "request_failed",
+            code=outage.code,
+            method=request.method,
+            route=_route(request),
+            reason=str(error),
+        )
+        return error_response(outage)
     log.exception("request_crashed", method=request.method, route=_route(request))
     return error_response(HubError())
 

@@ -175,6 +175,10 @@ class Unavailable(HubError):
     code = "unavailable"
 
 
+class DiskFull(Unavailable):
+    code = "disk_full"
+
+
 _CODE_OF_STATUS: dict[int, str] = {
     400: "bad_request",
     401: "not_signed_in",

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.utils import timezone
 
 from zasper_hub.accounts.api import error_response
 from zasper_hub.accounts.errors import error_of_status
+from zasper_hub.accounts.outages import outage_of
 from zasper_hub.accounts.services.login_sessions import see_login_session
+
+log = structlog.get_logger(__name__)
 
 View = Callable[[HttpRequest], HttpResponseBase]
 
@@ -67,10 +72,23 @@ def _policy_for(request: HttpRequest, content_type: str) -> str:
 
 
 class ApiErrorShape:
-    """Turns whatever failed below the API's address without its shape (unknown route, wrong method) into its shape."""
+    """Turns whatever failed below the API's address without its shape (unknown route, wrong method) into its shape.
+
+    Pages that fail because of an outage (a full disk) say so instead of blaming the hub.
+    """
 
     def __init__(self, get_response: View) -> None:
         self.get_response = get_response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """Called by Django for what a view raised."""
+        outage = outage_of(exception)
+        if outage is None:
+            return None
+        log.error("page_failed", code=outage.code, method=request.method, reason=str(exception))
+        if request.path.startswith(API_PREFIX):
+            return error_response(outage)
+        return render(request, "503.html", {"message": outage.message}, status=outage.status)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)

@@ -29,8 +29,9 @@ from django.conf import settings
 from django.urls import URLPattern
 
 from zasper_hub.accounts.authentication import Caller, caller_of_login_session, caller_of_token
-from zasper_hub.accounts.errors import CODES, HubError, NotFound, NotSignedIn, TooLarge, WrongOrigin
+from zasper_hub.accounts.errors import HubError, NotFound, NotSignedIn, TooLarge, WrongOrigin
 from zasper_hub.accounts.models import User
+from zasper_hub.accounts.outages import outage_of
 from zasper_hub.accounts.permissions import Need, check_access
 from zasper_hub.accounts.socket_watch import SocketWatch, watch_of_this_loop
 from zasper_hub.accounts.tokens import Scope, token_from_header
@@ -120,9 +121,8 @@ class HubConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has
         except HubError as error:
             await self._refuse(error)
             return
-        except Exception:
-            log.exception("socket_crashed", consumer=type(self).__name__, at="connect")
-            await self._refuse(HubError())
+        except Exception as error:
+            await self._refuse(self._failure(error, "connect"))
             return
         await self.accept(subprotocol=self.subprotocol(list(self.scope.get("subprotocols", []))))
         self._is_open = True
@@ -160,9 +160,18 @@ class HubConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has
             await hook
         except HubError as error:
             await self.close_with(error)
-        except Exception:
+        except Exception as error:
+            failure = self._failure(error, at)
+            await self.close(code=failure.close_code, reason=failure.code)
+
+    def _failure(self, error: Exception, at: str) -> HubError:
+        """What the client is told of an error that nobody expected. Called while it is handled."""
+        outage = outage_of(error)
+        if outage is None:
             log.exception("socket_crashed", consumer=type(self).__name__, at=at)
-            await self.close(code=CODES["internal"].close_code, reason="internal")
+            return HubError()
+        log.error("socket_failed", consumer=type(self).__name__, at=at, code=outage.code, reason=str(error))
+        return outage
 
     async def _refuse(self, error: HubError) -> None:
         await self._leave(error.close_code)  # not every server reports the end of what was never accepted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 
@@ -31,5 +32,15 @@ def configure_log_lines(level_name: str) -> None:
 class _StandardError:
     """Looked up at each logger, so that what captures standard error sees the lines."""
 
-    def __call__(self, *_: object) -> structlog.PrintLogger:
-        return structlog.PrintLogger(sys.stderr)
+    def __call__(self, *_: object) -> _Lines:
+        return _Lines(sys.stderr)
+
+
+class _Lines(structlog.PrintLogger):
+    """A line that cannot be written (the disk with the log files is full) fails nothing else."""
+
+    def msg(self, message: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            super().msg(message)
+
+    debug = info = warning = error = critical = fatal = failure = exception = log = err = warn = msg
