@@ -17,7 +17,7 @@ from kernels_app.bus.identifiers import EVENTS_STREAM, NODES_KEY, node_lease
 from kernels_app.bus.opening import open_transport
 from kernels_app.bus.operations import AnyOperation, Started
 from kernels_app.bus.transport import Transport, TransportError
-from kernels_app.node.config import read_config
+from kernels_app.node.config import ConfigError, read_config
 from kernels_app.node.folding_runs import FoldingLimits
 from tests.kernels_app.bus.valkey_server import ValkeyServer
 from tests.kernels_app.node.running_node import KERNEL_PYTHON, NODE_ID, ROOT, Notebook
@@ -165,6 +165,46 @@ def test_each_limit_of_outputs_is_a_setting(tmp_path: Path) -> None:
     for field in FoldingLimits.__struct_fields__:
         config = read_config({**environment, f"NODE_OUTPUT_{field.upper()}": "7"})
         assert config.output_limits == FoldingLimits(**{field: 7})
+
+
+def test_a_node_of_processes_loads_nothing_of_docker() -> None:
+    code = (
+        "import sys, kernels_app.node.main\n"
+        "print([name for name in sys.modules if name.split('.')[0] in ('docker', 'requests', 'urllib3')"
+        " or name.endswith(('provisioners.docker', 'provisioners.engine'))])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("NODE_PROVISIONER", "podman"),
+        ("NODE_KERNEL_IMAGES", "good:1,--privileged"),
+        ("NODE_KERNEL_IMAGES", "a\nb,$(x)"),
+        ("NODE_KERNEL_NETWORK", "host"),
+        ("NODE_KERNEL_SUBNETS", "10.0.0.0/30"),
+        ("NODE_KERNEL_SUBNETS", "everything"),
+        ("NODE_KERNEL_USER", "0:0"),
+        ("NODE_KERNEL_USER", "root"),
+        ("NODE_KERNEL_MEMORY_MB", "-1"),
+        ("NODE_KERNEL_PROCESSES", "0"),
+        ("NODE_ORPHAN_S", "never"),
+    ],
+)
+def test_what_is_wrong_about_containers_stops_the_start(tmp_path: Path, name: str, text: str) -> None:
+    environment = {
+        "NODE_PROJECTS_ROOT": str(tmp_path),
+        "NODE_RUN_DIR": str(tmp_path),
+        "NODE_PROVISIONER": "docker",
+        "REDIS_URL": "memory://x",
+    }
+    assert read_config(environment).containers.network == "project"
+    with pytest.raises(ConfigError, match=name):
+        read_config({**environment, name: text})
 
 
 def test_no_module_of_django_is_in_the_nodes_process() -> None:
