@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from celery import shared_task
+from celery.schedules import crontab
 from django.utils import timezone
 
 from kernels_app.bus.transport import TransportError
@@ -45,6 +46,12 @@ def roll_up_usage() -> None:
         roll_up(day)
 
 
+@shared_task(name="kernels.forget_old_runs")
+def forget_old_runs() -> None:
+    """Deletes what is only history: runs that ended months ago, usage of long ago."""
+    log.info("old_runs_forgotten", count=upkeep.forget_old_runs(timezone.now()))
+
+
 # `expires`: what a worker that was away finds waiting is out of date.
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "kernels-watch": {"task": "kernels.watch", "schedule": 10.0, "options": {"expires": 10}},
@@ -52,4 +59,5 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "kernels.forget_silent_mailboxes", "schedule": 300.0, "options": {"expires": 300},
     },
     "kernels-roll-up-usage": {"task": "kernels.roll_up_usage", "schedule": 300.0, "options": {"expires": 300}},
+    "kernels-forget-old-runs": {"task": "kernels.forget_old_runs", "schedule": crontab(hour=3, minute=55)},
 }  # fmt: skip

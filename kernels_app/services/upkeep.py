@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from django.utils import timezone
 
 from kernels_app.bus.identifiers import NODES_KEY, Mailbox, NodeId, mailbox_stream, node_lease
-from kernels_app.models import Kernel, KernelState, Node, Run, RunState
+from kernels_app.models import DailyUsage, Kernel, KernelState, Node, Run, RunState
 from kernels_app.relay.mailbox import MAILBOXES_KEY
 from kernels_app.selectors.nodes import nodes_up
 from kernels_app.services.endings import end_kernel, record_node_lost
@@ -26,6 +26,9 @@ REAPER = "hub-reaper"
 SEND_AGAIN_AFTER = timedelta(seconds=10)
 GIVE_UP_START_AFTER = timedelta(minutes=2)
 GIVE_UP_STOP_AFTER = timedelta(minutes=1)
+RUNS_ARE_KEPT = timedelta(days=90)
+USAGE_IS_KEPT = timedelta(days=400)  # a year, and a month in which to look at it
+RUNS_DELETED_AT_ONCE = 1_000
 SILENT_MAILBOX_S = 600  # ten missed signs of life
 
 
@@ -94,6 +97,20 @@ def send_again() -> None:
     )
     for kernel in Kernel.objects.filter(pk__in=waiting.values("kernel")):
         send_waiting_runs(kernel)
+
+
+def forget_old_runs(now: datetime) -> int:
+    """Deletes runs that ended `RUNS_ARE_KEPT` ago, and usage older than `USAGE_IS_KEPT`; how many runs.
+
+    The outputs stay, they are the notebook's. In parts, so that nobody who writes waits long.
+    """
+    DailyUsage.objects.filter(day__lt=(now - USAGE_IS_KEPT).date()).delete()
+    old = Run.objects.filter(finished_at__lt=now - RUNS_ARE_KEPT).order_by("finished_at")
+    count = 0
+    while part := list(old.values_list("pk", flat=True)[:RUNS_DELETED_AT_ONCE]):
+        Run.objects.filter(pk__in=part).delete()
+        count += len(part)
+    return count
 
 
 def forget_silent_mailboxes() -> list[str]:
