@@ -32,6 +32,7 @@ from notebooks_app.models import Project, Role
 from zasper_hub.accounts.authentication import Caller, caller_of_token
 from zasper_hub.accounts.errors import BadRequest, MethodNotAllowed, NotSignedIn
 from zasper_hub.accounts.models import User
+from zasper_hub.accounts.outages import outage_of
 from zasper_hub.accounts.permissions import Need, check_access
 from zasper_hub.accounts.tokens import Scope, token_from_header
 
@@ -174,7 +175,10 @@ class Endpoint:
             return hub_error_answer(TooLarge())
         except (SuspiciousOperation, UnreadablePostError):
             return hub_error_answer(BadRequest())
-        except Exception:
+        except Exception as error:
+            outage = outage_of(error)
+            if outage is not None:
+                return hub_error_answer(outage)
             route = request.resolver_match.route if request.resolver_match else ""
             log.exception("request_crashed", method=request.method, route=route)
             return error_answer(500, "Unhandled error")
