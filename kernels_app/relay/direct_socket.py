@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from kernels_app.relay.web_frames import BINARY, PING, TEXT, FrameReader, Kind, frame_head
+from kernels_app.relay.web_frames import BINARY, PING, PONG, TEXT, FrameReader, Kind, frame_head, masked_frame
 
 # A ping of ours: nobody else's has this length and start; then the numbers of the messages before and after it.
 _PING = struct.Struct("!4sQQ")
@@ -154,6 +154,8 @@ class DirectSocket:
 
     def _hear_pong(self, payload: bytes) -> None:
         if len(payload) != _PING.size or payload[:4] != _MARK:
+            # To a ping of the server's own, which ends the connection when it is not answered.
+            self._server.pass_on(masked_frame(PONG, payload))
             return
         _, before, after = _PING.unpack(payload)
         if before <= after <= self._pinged:

@@ -41,6 +41,13 @@ def unmask(payload: bytes, key: bytes) -> bytes:
     return value.to_bytes(size, "little")
 
 
+def masked_frame(opcode: int, payload: bytes) -> bytes:
+    """A whole message as a client sends it; the key is zero, which leaves the payload as it is."""
+    head = bytearray(frame_head(opcode, len(payload)))
+    head[1] |= _MASKED
+    return bytes(head) + bytes(4) + payload
+
+
 class Kind(Enum):
     TEXT = "text"
     BINARY = "binary"
