@@ -1,3 +1,5 @@
+"""`python -m kernels_app.node`: the node."""
+
 import sys
 
 from kernels_app.node.main import main

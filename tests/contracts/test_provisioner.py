@@ -283,10 +283,12 @@ async def test_no_descriptor_is_left_open(make: Make, tmp_path: Path) -> None:
     def descriptors() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    provisioner = make("kernel-warm-up")
-    await launch_python(provisioner, tmp_path, "pass")
-    await ended(provisioner)
-    await provisioner.cleanup()
+    # The Docker SDK keeps a connection for each of the last 25 addresses it asked.
+    for _ in range(6 if is_container(make("kernel-0")) else 1):
+        provisioner = make("kernel-warm-up")
+        await launch_python(provisioner, tmp_path, "pass")
+        await ended(provisioner)
+        await provisioner.cleanup()
     before = descriptors()
     for number in range(5):
         provisioner = make(f"kernel-{number}")

@@ -34,8 +34,6 @@ TIMEOUT_S = 30
 # A project's network: room for the bridge and 13 kernels; more of them wait for an address in vain.
 NETWORK_PREFIX = 28
 RETRY_S = 1.0
-# The SDK keeps a connection for each address it asked lately: few of them are asked twice.
-NUM_POOLS = 5
 EngineError = DockerException
 
 
@@ -47,7 +45,7 @@ class Engine:
         self.settings = settings
         self.node_id = node_id
         self.run_dir = run_dir
-        self._client = docker.APIClient(version="auto", timeout=TIMEOUT_S, num_pools=NUM_POOLS)
+        self._client = docker.APIClient(version="auto", timeout=TIMEOUT_S)
         # Which hub of this machine: Compose's name of it.
         self.hub = ""
         self._mounts: dict[Path, Path] = {}

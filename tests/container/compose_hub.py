@@ -1,0 +1,186 @@
+"""A hub of docker-compose.yml for tests: a project of its own, on a free port, gone afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import httpx
+
+from tests.container.engine import ROOT, build_images, compose
+
+START_S = 180
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(what: str, probe: Callable[[], T | None], *, timeout_s: float = 60) -> T:
+    """The first value of `probe` that is true; fails with `what` after the time."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = probe()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s} s: {what}")
+        time.sleep(0.3)
+
+
+class ComposeHub:
+    """`up`, `down`, and a client of its API as the administrator."""
+
+    def __init__(self) -> None:
+        self.project = f"zaspertest{secrets.token_hex(3)}"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("HUB_", "NODE_"))},
+            "COMPOSE_PROJECT_NAME": self.project,
+            "HUB_PORT": str(self.port),
+            "HUB_TLS_PORT": str(free_port()),
+            "NODE_KERNEL_MEMORY_MB": "512",
+            "NODE_KERNEL_PROCESSES": "150",
+        }
+        self.token = ""
+
+    def compose(self, *words: str, check: bool = True) -> str:
+        """Output of `docker compose …` for this hub."""
+        done = subprocess.run(
+            [*compose(), *words], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"compose {' '.join(words)}:\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}")
+        return done.stdout
+
+    def up(self, *options: str) -> None:
+        build_images()
+        self.compose("up", "-d", "--no-build", *options)
+        try:
+            wait_for("the hub is ready", self.is_ready, timeout_s=START_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.compose('logs', '--tail=30', check=False)}") from None
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def remove(self) -> None:
+        """Everything of this hub, its kernels too."""
+        self.compose("down", "--volumes", "--timeout=5", check=False)
+        self.remove_kernels()
+        names = docker(
+            "network", "ls", "--filter", "label=org.zasper.network", "--format", "{{.Name}}"
+        ).split()
+        for name in names:
+            subprocess.run(["docker", "network", "rm", name], capture_output=True, check=False)
+
+    def remove_kernels(self) -> None:
+        for container in self.kernel_containers():
+            docker("rm", "--force", container)
+
+    def kernel_containers(self) -> list[str]:
+        return docker("ps", "--all", "--quiet", "--filter", f"label=org.zasper.hub={self.project}").split()
+
+    def password(self) -> str:
+        """What `prepare` printed, once."""
+        found = re.search(r"password: (\S+)", self.compose("logs", "--no-color", "prepare"))
+        assert found is not None, "no password was printed"
+        return found[1]
+
+    def client(self) -> httpx.Client:
+        if not self.token:
+            self.token = self.compose(
+                "exec", "-T", "web", "python", "manage.py", "token", "admin", "--days", "1"
+            ).split()[-1]
+        return httpx.Client(
+            base_url=f"{self.url}/api/hub/v1/", headers={"Authorization": f"Bearer {self.token}"}, timeout=30
+        )
+
+    def sql(self, query: str) -> str:
+        return self.compose("exec", "-T", "postgres", "psql", "-U", "hub", "-d", "hub", "-tAc", query).strip()
+
+
+class RemoteNotebook:
+    """One notebook of the hub, with these cells, run over REST."""
+
+    def __init__(
+        self, client: httpx.Client, sources: Sequence[str], *, project_id: str | None = None
+    ) -> None:
+        self.client = client
+        self.project_id = project_id or rows(client.get("projects"))[0]["id"]
+        cells: list[dict[str, Any]] = [
+            {
+                "cell_type": "code",
+                "id": f"cell{n}",
+                "metadata": {},
+                "outputs": [],
+                "execution_count": None,
+                "source": text,
+            }
+            for n, text in enumerate(sources)
+        ]
+        spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": spec}, "cells": cells}
+        path = f"{secrets.token_hex(4)}.ipynb"
+        client.put(
+            f"projects/{self.project_id}/files/{path}", content=json.dumps(notebook)
+        ).raise_for_status()
+        opened = client.post(f"projects/{self.project_id}/documents", json={"path": path})
+        opened.raise_for_status()
+        self.document_id: str = opened.json()["id"]
+
+    def run(self) -> RemoteNotebook:
+        answer = self.client.post(f"documents/{self.document_id}/runs", json={"cells": "all"})
+        assert answer.status_code == 202, answer.text
+        return self
+
+    def states(self) -> list[str]:
+        return [row["state"] for row in rows(self.client.get(f"documents/{self.document_id}/runs"))]
+
+    def ended(self, timeout_s: float = 90) -> list[str]:
+        """States of all runs once all have ended."""
+        wait_for("the runs end", lambda: not {"queued", "running"} & set(self.states()), timeout_s=timeout_s)
+        return self.states()
+
+    def outputs(self, cell: int = 0) -> list[dict[str, Any]]:
+        notebook = self.client.get(f"documents/{self.document_id}/notebook").json()
+        outputs: list[dict[str, Any]] = notebook["cells"][cell]["outputs"]
+        return outputs
+
+    def text(self, cell: int = 0) -> str:
+        """What the cell printed."""
+        streams = [output for output in self.outputs(cell) if output["output_type"] == "stream"]
+        return "".join("".join(output["text"]) for output in streams)
+
+    def says(self, words: str, timeout_s: float = 60) -> None:
+        wait_for(f"it says {words!r}", lambda: words in self.text(), timeout_s=timeout_s)
+
+
+def rows(answer: httpx.Response) -> list[dict[str, Any]]:
+    """The rows of a list, paged or not."""
+    answer.raise_for_status()
+    found = answer.json()
+    if isinstance(found, dict):
+        found = found.get("items", found.get("runs"))
+    assert isinstance(found, list)
+    return found
+
+
+def docker(*words: str) -> str:
+    return subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout

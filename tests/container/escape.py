@@ -1,0 +1,59 @@
+"""Runs inside a kernel's container: what it reaches that it must not reach."""
+
+import os
+import socket
+from pathlib import Path
+
+PORTS = (22, 80, 443, 2375, 2376, 5432, 6379, 8000, 8080, 8443)
+
+
+def tried(addresses: list[str], other_project: str) -> list[str]:
+    """Everything that worked; empty is good."""
+    reached = []
+    own = set()
+    for line in Path("/etc/hosts").read_text().splitlines():
+        own.update(line.split()[:1])
+    for address in [*addresses, "169.254.169.254"]:
+        for port in PORTS if address not in own else ():
+            with socket.socket() as probe:
+                probe.settimeout(0.15)
+                if probe.connect_ex((address, port)) == 0:
+                    reached.append(f"{address}:{port}")
+    for name in ("valkey", "postgres", "web", "proxy", "node", "host.docker.internal"):
+        try:
+            socket.gethostbyname(name)
+            reached.append(f"name {name}")
+        except OSError:
+            pass
+    for path in (
+        "/var/run/docker.sock",
+        "/run/docker.sock",
+        "/data",
+        "/secrets",
+        "/run/zasper",
+        "/dev/sda",
+        "/dev/vda",
+    ):
+        if Path(path).exists():
+            reached.append(path)
+    for folder in ("/", "/opt/kernel", "/opt/zasper", "/run/kernel", "/etc", "/usr/local"):
+        try:
+            Path(folder, "written-by-a-kernel").write_text("x")
+            reached.append(f"writes {folder}")
+        except OSError:
+            pass
+    for path in (f"/project/../{other_project}/secret.txt", f"/{other_project}"):
+        if Path(path).exists():
+            reached.append(path)
+    status = dict(
+        line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line
+    )
+    if int(status["CapEff"], 16) or status["NoNewPrivs"].strip() != "1" or os.getuid() == 0:
+        reached.append("privileges")
+    reached += [
+        name for name in os.environ if name.startswith(("HUB_", "NODE_", "REDIS", "DATABASE", "ZASPER"))
+    ]
+    processes = [path.name for path in Path("/proc").glob("[0-9]*")]
+    if len(processes) > 10:
+        reached.append(f"{len(processes)} processes")
+    return reached

@@ -1,0 +1,201 @@
+"""The hub as `docker compose up` starts it, on a real engine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.container.compose_hub import ComposeHub, RemoteNotebook, docker, rows, wait_for
+from tests.container.engine import ROOT, skip_without_engine
+
+pytestmark = [pytest.mark.container, pytest.mark.timeout(600)]
+
+COUNT = 100
+SLOW_CELL = (
+    f"import time\nfor n in range({COUNT}):\n    print('line', n, flush=True); time.sleep(0.1)\n'done'"
+)
+FORK_BOMB = """
+import os, time
+for n in range(10_000):
+    try:
+        if os.fork() == 0:
+            time.sleep(30)
+            os._exit(0)
+    except OSError:
+        print("refused", n, flush=True)
+        break
+"""
+ALL_LINES = "".join(f"line {n}\n" for n in range(COUNT))
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[ComposeHub]:
+    skip_without_engine()
+    made = ComposeHub()
+    try:
+        made.up()
+        yield made
+    finally:
+        made.remove()
+
+
+def test_the_first_start_prints_a_password_that_signs_in(hub: ComposeHub) -> None:
+    with httpx.Client(base_url=hub.url, follow_redirects=True) as browser:
+        page = browser.get("/")
+        assert page.url.path == "/accounts/login/"
+        form = {
+            "login": "admin",
+            "username": "admin",
+            "password": hub.password(),
+            "csrfmiddlewaretoken": browser.cookies["csrftoken"],
+        }
+        signed_in = browser.post("/accounts/login/", data=form, headers={"Referer": hub.url})
+        assert signed_in.status_code == 200
+        assert browser.get("/api/hub/v1/me").json()["username"] == "admin"
+    # A second start says nothing of it: it was shown once.
+    assert "password:" not in hub.compose("run", "--rm", "-T", "prepare")
+
+
+def test_the_example_runs_in_a_container_and_its_data_is_in_postgresql_and_valkey(hub: ComposeHub) -> None:
+    client = hub.client()
+    project = rows(client.get("projects"))[0]
+    document = client.post(f"projects/{project['id']}/documents", json={"path": "Welcome.ipynb"}).json()
+    client.post(f"documents/{document['id']}/runs", json={"cells": "all"}).raise_for_status()
+
+    def states() -> list[str]:
+        return [row["state"] for row in rows(client.get(f"documents/{document['id']}/runs"))]
+
+    wait_for("the example has run", lambda: not {"queued", "running"} & set(states()), timeout_s=120)
+    assert set(states()) == {"ok"}
+    assert len(hub.kernel_containers()) == 1
+    assert int(hub.sql("SELECT count(*) FROM notebooks_app_celloutput WHERE state = 'ok'")) >= 3
+    password = "$(sed -n 's/^requirepass //p' /run/secret/valkey.conf)"
+    keys = hub.compose(
+        "exec", "-T", "valkey", "sh", "-c", f"valkey-cli --no-auth-warning -a {password} keys 'node:*'"
+    )
+    assert "lease" in keys
+
+
+def test_a_kernel_container_reaches_nothing_of_the_hub_nor_of_others(hub: ComposeHub) -> None:
+    client = hub.client()
+    mine = RemoteNotebook(client, ["print('mine', flush=True)"]).run()
+    other_project = client.post("projects", json={"name": "Other"}).json()["id"]
+    other = RemoteNotebook(
+        client, ["open('secret.txt', 'w').write('of the other project')"], project_id=other_project
+    )
+    other.run()
+    assert mine.ended() == ["ok"]
+    assert other.ended() == ["ok"]
+    addresses = []
+    for container in hub.compose("ps", "-q").split() + hub.kernel_containers():
+        networks = json.loads(docker("inspect", container))[0]["NetworkSettings"]["Networks"]
+        for network in networks.values():
+            addresses += [network["IPAddress"], network["Gateway"]]
+    bridge = json.loads(docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]
+    addresses.append(bridge.get("Gateway") or bridge["Subnet"].replace(".0/16", ".1"))
+    script = (ROOT / "tests" / "container" / "escape.py").read_text(encoding="utf-8")
+    call = f"print(tried({sorted(set(filter(None, addresses)))!r}, {other_project!r}))"
+    prober = RemoteNotebook(client, [f"{script}\n{call}"]).run()
+    assert prober.ended(120) == ["ok"], prober.outputs()
+    assert prober.text().strip() == "[]"
+
+
+def test_the_containers_themselves_are_closed(hub: ComposeHub) -> None:
+    for name, may_be_root in (("web", False), ("recorder", False), ("worker", False), ("proxy", False)):
+        inspected = json.loads(docker("inspect", *hub.compose("ps", "-q", name).split()))[0]
+        assert (inspected["Config"]["User"] not in ("", "0", "root")) or may_be_root, name
+        assert inspected["HostConfig"]["ReadonlyRootfs"], name
+        assert not any("docker.sock" in mount["Source"] for mount in inspected["Mounts"]), name
+    node = hub.compose("ps", "-q", "node").split()[0]
+    status = docker("exec", node, "sh", "-c", "grep -E '^(Uid|CapEff|NoNewPrivs)' /proc/1/status").split()
+    assert status[:2] == ["Uid:", "10001"]
+    assert status[status.index("CapEff:") + 1] == "0000000000000000"
+    assert status[status.index("NoNewPrivs:") + 1] == "1"
+    # Nobody but the proxy listens on the machine.
+    ports = docker(
+        "ps",
+        "--filter",
+        f"label=com.docker.compose.project={hub.project}",
+        "--format",
+        "{{.Names}} {{.Ports}}",
+    )
+    assert [line.split()[0] for line in ports.splitlines() if "->" in line] == [
+        line.split()[0] for line in ports.splitlines() if "proxy" in line
+    ]
+
+
+def test_a_kernel_over_its_memory_ends_alone_and_says_why(hub: ComposeHub) -> None:
+    client = hub.client()
+    quick = RemoteNotebook(client, ["print('quick', flush=True)"]).run()
+    hog = RemoteNotebook(client, ["x = b'x' * 10**9; print(len(x))"]).run()
+    assert hog.ended() == ["died"]
+    assert quick.ended() == ["ok"]
+    reason = hub.sql("SELECT reason FROM kernels_app_kernel WHERE state = 'killed'")
+    assert "512 MiB of 512 MiB" in reason
+
+
+def test_a_fork_bomb_leaves_the_hub_answering(hub: ComposeHub) -> None:
+    client = hub.client()
+    RemoteNotebook(client, [FORK_BOMB]).run().says("refused")
+    assert RemoteNotebook(client, ["print('still here')"]).run().ended() == ["ok"]
+
+
+@pytest.mark.parametrize("how", ["restarted", "killed"])
+def test_a_kernel_survives_its_node_with_its_running_cell_complete(hub: ComposeHub, how: str) -> None:
+    notebook = RemoteNotebook(hub.client(), [SLOW_CELL, "n"]).run()
+    notebook.says("line 5\n")
+    if how == "restarted":
+        hub.compose("restart", "node")
+    else:
+        hub.compose("kill", "-s", "KILL", "node")
+        hub.compose("up", "-d", "--no-build", "node")
+    assert notebook.ended() == ["ok", "ok"]
+    wait_for("all its lines are there", lambda: notebook.text() == ALL_LINES, timeout_s=20)
+    assert [output["data"]["text/plain"] for output in notebook.outputs(1)] == [[str(COUNT - 1)]] or [
+        output["data"]["text/plain"] for output in notebook.outputs(1)
+    ] == [str(COUNT - 1)]
+
+
+def test_a_backup_brings_back_what_was_there(
+    hub: ComposeHub, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    client = hub.client()
+    project_id = rows(client.get("projects"))[0]["id"]
+    client.put(f"projects/{project_id}/files/kept.txt", content=b"kept").raise_for_status()
+    folder = tmp_path_factory.mktemp("backups")
+    done = subprocess.run(
+        [str(ROOT / "deploy" / "backup"), str(folder)],
+        env=hub.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    client.delete(f"projects/{project_id}/files/kept.txt").raise_for_status()
+    client.put(f"projects/{project_id}/files/later.txt", content=b"later").raise_for_status()
+    restored = subprocess.run(
+        [str(ROOT / "deploy" / "restore"), done.stdout.split()[-1]],
+        env=hub.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert restored.returncode == 0, restored.stderr
+    wait_for("the hub is ready again", hub.is_ready, timeout_s=120)
+    assert client.get(f"projects/{project_id}/files/kept.txt").content == b"kept"
+    assert client.get(f"projects/{project_id}/files/later.txt").status_code == 404
+    assert RemoteNotebook(client, ["print('runs')"]).run().ended() == ["ok"]
+
+
+def test_down_and_up_lose_nothing_and_two_of_each_work(hub: ComposeHub) -> None:
+    notebook = RemoteNotebook(hub.client(), ["print('before')"]).run()
+    assert notebook.ended() == ["ok"]
+    wait_for("it is recorded", lambda: notebook.text() == "before\n")
+    hub.compose("down", "--timeout=10")
+    hub.up("--scale", "web=2", "--scale", "node=2")
+    assert notebook.text() == "before\n"
+    assert notebook.states() == ["ok"]
+    wait_for(
+        "two nodes are up", lambda: hub.sql("SELECT count(*) FROM kernels_app_node WHERE state = 'up'") == "2"
+    )
+    assert len(hub.compose("ps", "-q", "web").split()) == 2
+    for _ in range(2):
+        assert RemoteNotebook(hub.client(), ["print('again')"]).run().ended() == ["ok"]
