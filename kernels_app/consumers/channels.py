@@ -19,7 +19,7 @@ from kernels_app.bus.channel_messages import (
 from kernels_app.bus.identifiers import KernelId, NodeId
 from kernels_app.consumers.outlets import AsgiOutlet, DirectOutlet
 from kernels_app.errors import HubError, Malformed, NotFound, Unavailable
-from kernels_app.models import LIVE_STATES, Kernel
+from kernels_app.models import LIVE_STATES, Kernel, KernelState
 from kernels_app.relay.channels import ChannelClient, KernelFeed, channel_relay_of_this_loop
 from kernels_app.relay.direct_socket import direct_socket
 from notebooks_app.access import project_at
@@ -68,7 +68,8 @@ class ChannelsConsumer(HubConsumer):
     def _find_kernel(self) -> Kernel:
         project = project_at(self.user, self.route_parameters["jupyter_project"], Role.EDITOR)
         kernel = kernel_for(self.user, self.route_parameters["kernel_id"], Role.EDITOR)
-        if kernel.project_id != project.pk or kernel.state not in LIVE_STATES or kernel.node_id is None:
+        is_open = kernel.state in LIVE_STATES and kernel.state != KernelState.STOPPING
+        if kernel.project_id != project.pk or not is_open or kernel.node_id is None:
             raise NotFound("There is no such kernel.")
         return kernel
 
