@@ -121,7 +121,7 @@ def plan_of(subject: Subject, kernel_count: int, rate: float, options: Options) 
         wire_format=subject.wire_format,
         rate_per_s=rate,
         duration_s=options.seconds,
-        drain_s=max(20, options.seconds * 3),
+        drain_s=60,
     )
 
 
