@@ -48,6 +48,7 @@ CHECKS: dict[str, list[tuple[str, list[str]]]] = {
         ("schema.d.ts", npm("run", "api-types")),
     ],
 }
+LIMIT_S = 3600  # a check that hangs is a check that fails
 ALL = ("lint", "types", "imports", "frontend", "python")
 
 
@@ -82,7 +83,11 @@ def main(names: list[str]) -> int:
         for title, command in CHECKS[name]:
             started = time.monotonic()
             print(f"== {title}", flush=True)
-            code = subprocess.run(command, cwd=ROOT, check=False).returncode
+            try:
+                code = subprocess.run(command, cwd=ROOT, check=False, timeout=LIMIT_S).returncode
+            except subprocess.TimeoutExpired:
+                print(f"== {title}: stopped after {LIMIT_S} s", flush=True)
+                code = 1
             print(
                 f"== {title}: {'ok' if code == 0 else 'FAILED'} ({time.monotonic() - started:.0f} s)",
                 flush=True,

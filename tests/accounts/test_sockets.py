@@ -326,7 +326,7 @@ async def test_a_revoked_and_an_expired_token_close_their_sockets(cast: Cast) ->
 async def test_a_lost_hint_delays_the_closing_only_to_the_next_look(
     cast: Cast, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zasper_hub.accounts.services.access_changes.get_channel_layer", lambda: None)
+    monkeypatch.setattr("zasper_hub.accounts.services.hints.get_channel_layer", lambda: None)
     async with opened(address_of(cast), await headers_for(cast.bob)) as socket:
         await in_thread(lambda: cast.project.memberships.get(user=cast.bob).delete())()
         assert await close_code_within(socket) == 4403

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
-
-import structlog
-from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
-from django.db import transaction
 
 from zasper_hub.accounts.models import AccessChange
 from zasper_hub.accounts.selectors.access_changes import HINT_GROUP
-
-log = structlog.get_logger(__name__)
-
-_HINT_TIMEOUT_S = 1.0  # the rows are enough; the hint only makes it quicker
+from zasper_hub.accounts.services.hints import send_hint
 
 
 def note_access_change(user_ids: Iterable[int]) -> None:
@@ -27,19 +18,4 @@ def note_access_change(user_ids: Iterable[int]) -> None:
     rows = [AccessChange(user_id=user_id) for user_id in set(user_ids)]
     if rows:
         AccessChange.objects.bulk_create(rows)
-        transaction.on_commit(_hint)
-
-
-def _hint() -> None:
-    layer = get_channel_layer()
-    if layer is None:
-        return
-
-    async def send() -> None:
-        async with asyncio.timeout(_HINT_TIMEOUT_S):
-            await layer.group_send(HINT_GROUP, {"type": "access.changed"})
-
-    try:
-        async_to_sync(send)()
-    except Exception as error:
-        log.warning("access_hint_lost", error=type(error).__name__)
+        send_hint(HINT_GROUP, {"type": "access.changed"})
