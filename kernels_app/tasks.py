@@ -14,6 +14,7 @@ from kernels_app.bus.transport import TransportError
 from kernels_app.errors import Unavailable
 from kernels_app.services import upkeep
 from kernels_app.services.endings import end_leftover_runs
+from kernels_app.services.run_versions import keep_versions_of_whole_runs
 from kernels_app.services.usage import roll_up
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,18 @@ def forget_old_runs() -> None:
     log.info("old_runs_forgotten", count=upkeep.forget_old_runs(timezone.now()))
 
 
+@shared_task(name="kernels.keep_versions_of_whole_runs")
+def keep_versions() -> None:
+    """Makes versions of the notebooks that were run from top to bottom."""
+    try:
+        count = keep_versions_of_whole_runs(timezone.now())
+    except Unavailable as error:
+        log.info("versions_put_off", error=str(error))
+        return
+    if count:
+        log.info("versions_kept", count=count)
+
+
 # `expires`: what a worker that was away finds waiting is out of date.
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "kernels-watch": {"task": "kernels.watch", "schedule": 10.0, "options": {"expires": 10}},
@@ -59,5 +72,8 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "kernels.forget_silent_mailboxes", "schedule": 300.0, "options": {"expires": 300},
     },
     "kernels-roll-up-usage": {"task": "kernels.roll_up_usage", "schedule": 300.0, "options": {"expires": 300}},
+    "kernels-keep-versions-of-whole-runs": {
+        "task": "kernels.keep_versions_of_whole_runs", "schedule": 60.0, "options": {"expires": 60},
+    },
     "kernels-forget-old-runs": {"task": "kernels.forget_old_runs", "schedule": crontab(hour=3, minute=55)},
 }  # fmt: skip

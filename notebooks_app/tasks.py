@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
 from celery import shared_task
 from celery.schedules import crontab
 from django.utils import timezone
 
-from notebooks_app.services import blobs, checkpoints, client_notebooks, files, projects
+from kernels_app.bus.transport import TransportError
+from notebooks_app.services import (
+    blobs,
+    checkpoints,
+    client_notebooks,
+    documents_versions,
+    files,
+    projects,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +50,25 @@ def forget_client_leftovers() -> None:
     )
 
 
-# Read by zasper_hub.celery. At night, and apart, so that none holds up another.
-BEAT_SCHEDULE = {
+@shared_task
+def keep_versions_of_left() -> None:
+    """Makes versions of the notebooks that somebody changed and closed."""
+    try:
+        count = documents_versions.keep_versions_of_left(timezone.now())
+    except TransportError as error:
+        log.info("versions_put_off", error=str(error))
+        return
+    if count:
+        log.info("versions_kept", count=count)
+
+
+# Read by zasper_hub.celery. The large ones at night, and apart, so that none holds up another.
+BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "keep-versions-of-left": {
+        "task": keep_versions_of_left.name,
+        "schedule": 60.0,
+        "options": {"expires": 60},  # what a worker that was away finds waiting is out of date
+    },
     "purge-trash": {"task": purge_trash.name, "schedule": crontab(hour=3, minute=10)},
     "purge-deleted-projects": {"task": purge_deleted_projects.name, "schedule": crontab(hour=3, minute=25)},
     "forget-unused-blobs": {"task": forget_unused_blobs.name, "schedule": crontab(hour=3, minute=40)},

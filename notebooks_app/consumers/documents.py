@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 
 import structlog
 from channels.db import database_sync_to_async
+from django.db import DatabaseError
 
 from kernels_app.bus.identifiers import DocumentId, StreamId, update_log, update_topic
 from kernels_app.bus.transport import Entry, Transport, TransportError
@@ -25,6 +26,7 @@ from notebooks_app.consumers.document_peers import Presence
 from notebooks_app.consumers.outgoing import Outgoing
 from notebooks_app.errors import HubError, NotFound, TooLarge, Unavailable, WrongEpoch
 from notebooks_app.models import Document, Role
+from notebooks_app.services.documents_versions import note_left
 from notebooks_app.sync import frames
 from notebooks_app.sync.awareness import decode_awareness
 from notebooks_app.sync.limits import MAX_DOCUMENT_BYTES, MAX_STATE_VECTOR_BYTES, MAX_UPDATE_BYTES
@@ -79,6 +81,7 @@ class DocumentConsumer(HubConsumer):
         self._work = asyncio.Event()
         self._must_say_hello = True
         self._has_asked = False
+        self._has_written = False
         self._document_bytes = 0
         self._end_subscription: Callable[[], Awaitable[None]] | None = None
         self._sending: asyncio.Task[None] | None = None
@@ -137,6 +140,9 @@ class DocumentConsumer(HubConsumer):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._has_written:
+            with suppress(DatabaseError):  # only a version is lost
+                await database_sync_to_async(note_left)(self._document_id, self.user)
 
     async def access_rechecked(self) -> None:
         _, role = await self._look_up()
@@ -273,6 +279,7 @@ class DocumentConsumer(HubConsumer):
             return
         publications = update_publications(self._document_id, self._epoch, updates, sender=self._sender)
         ids = await self._transport.write(publications)
+        self._has_written = True
         for number, stream_id in zip(numbers, ids[:-1], strict=True):
             assert stream_id is not None
             self._outgoing.put(frames.encode_ack(number, stream_id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 Reason = Literal["auto", "run_all", "close", "named"]
 MAX_NAME_CHARS = 200
 AUTOMATIC_INTERVAL = timedelta(minutes=5)
+RELOAD = timedelta(seconds=20)  # a page that is loaded again was not left
+LEFT_AT_ONCE = 50  # the rest a minute later
 MAX_UNNAMED_VERSIONS = 100  # a working day at one every five minutes
 
 
@@ -51,6 +53,29 @@ def save_automatic_version(document: Document, data: bytes) -> None:
             _keep(document, data, user=None, reason="auto", name="")
     except HubError as error:
         log.warning("version_not_kept", document_id=str(document.pk), code=error.code)
+
+
+def note_left(document_id: str, user: User) -> None:
+    """Somebody who changed the notebook closed it: `keep_versions_of_left` makes a version of what they left."""
+    Document.objects.filter(pk=document_id).update(left_at=timezone.now(), left_by=user)
+
+
+def keep_versions_of_left(now: datetime) -> int:
+    """A version of each notebook that was left and not come back to; how many. Called by the worker every minute.
+
+    Raises TransportError.
+    """
+    count = 0
+    left = Document.objects.filter(left_at__lt=now - RELOAD, project__deleted_at=None)
+    for document in left.select_related("left_by").order_by("left_at")[:LEFT_AT_ONCE]:
+        try:
+            save_version(document, user=document.left_by, reason="close")
+            count += 1
+        except HubError as error:
+            log.warning("version_not_kept", document_id=str(document.pk), code=error.code)
+        # Left again in the meantime: that is for the next time.
+        Document.objects.filter(pk=document.pk, left_at=document.left_at).update(left_at=None, left_by=None)
+    return count
 
 
 def _keep(document: Document, data: bytes, *, user: User | None, reason: Reason, name: str) -> Version:

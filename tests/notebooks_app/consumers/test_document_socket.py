@@ -95,6 +95,18 @@ async def test_edits_are_durable_after_compaction_and_survive_everyone_leaving(
     await bob.leave()
 
 
+async def test_only_who_changed_something_is_noted_as_having_left_it(cast: Cast, document: Document) -> None:
+    alice, bob = await connect_synced(document, cast.alice), await connect_synced(document, cast.bob)
+    alice.source("b").insert(0, "kept ")
+    await alice.until_acknowledged()
+    await bob.leave()
+    await document.arefresh_from_db()
+    assert document.left_at is None
+    await alice.leave()
+    await document.arefresh_from_db()
+    assert document.left_by_id == cast.alice.pk
+
+
 async def test_an_edit_leaves_a_note_for_the_recorder_in_the_same_write(
     cast: Cast, document: Document
 ) -> None:
