@@ -9,6 +9,7 @@ from zasper_hub.accounts.errors import (
     Invalid,
     Malformed,
     NotFound,
+    QuotaExceeded,
     TooLarge,
     TooMany,
     TooSlow,
@@ -67,12 +68,6 @@ class NoKernelReply(Unavailable):
     """The kernel did not answer a question in time (it may be busy with a long cell)."""
 
     code = "no_kernel_reply"
-
-
-class QuotaExceeded(TooMany):
-    """`details` has `quota`, `limit` and `used`."""
-
-    code = "quota_exceeded"
 
 
 class ViewerOnly(Forbidden):

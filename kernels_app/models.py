@@ -66,6 +66,10 @@ class Kernel(models.Model):
         max_length=1000, blank=True, help_text="Where it starts, in the project; without a document."
     )
     environment = models.JSONField(default=dict, blank=True, help_text="Variables it was asked to have.")
+    # What it may use, and what it so reserves of its person's quotas; empty: as much as there is.
+    memory_limit_bytes = models.BigIntegerField(null=True, blank=True)
+    cpu_limit_cores = models.FloatField(null=True, blank=True)
+    process_limit = models.PositiveIntegerField(null=True, blank=True)
     log_generation = models.PositiveIntegerField(
         default=0, help_text="Generation in which this kernel writes its document's output log."
     )
@@ -155,6 +159,14 @@ class DailyUsage(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="daily_usage")
     day = models.DateField()
     kernel_seconds = models.FloatField(default=0)
+    reserved_gib_hours = models.FloatField(
+        default=0,
+        help_text="Memory limits of kernels times the time they ran; counted afresh from the kernels.",
+    )
+    measured_gib_hours = models.FloatField(
+        default=0,
+        help_text="Of kernels without a limit: memory in use times time, added up as it is measured.",
+    )
     run_seconds = models.FloatField(default=0)
     run_count = models.PositiveIntegerField(default=0)
 

@@ -72,6 +72,12 @@ class RestartKernel(Command, frozen=True, kw_only=True, tag="restart"):
     """New process, same id and connection; what runs or is queued ends as interrupted/cancelled."""
 
 
+class UpdateLimits(Command, frozen=True, kw_only=True, tag="update_limits"):
+    """What a running kernel may use changed; it holds at once where the provisioner can, else from the next start."""
+
+    limits: Limits
+
+
 class CellSource(msgspec.Struct, frozen=True):
     cell_id: CellId
     run_id: RunId
@@ -121,7 +127,7 @@ class SendComm(Command, frozen=True, kw_only=True, tag="comm"):
 
 AnyCommand = (
     StartKernel | StopKernel | InterruptKernel | RestartKernel | Execute | AnswerInput
-    | ClearOutputs | AskKernel | SendComm
+    | ClearOutputs | AskKernel | SendComm | UpdateLimits
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from kernels_app.bus.envelopes import (
     SendComm,
     StartKernel,
     StopKernel,
+    UpdateLimits,
 )
 from kernels_app.bus.identifiers import KernelId, NodeId
 from kernels_app.bus.operations import KernelStateName
@@ -130,6 +131,8 @@ class KernelHost:
                 kernel.runs.ask(command)
             case SendComm():
                 kernel.runs.comm(command)
+            case UpdateLimits():
+                logger.info("Kernel %s keeps its limits until it is started anew.", command.kernel_id)
             case StartKernel():
                 raise AssertionError("starts are handled before")
             case _:

@@ -6,7 +6,6 @@ from pathlib import PurePosixPath
 from typing import Literal
 from uuid import UUID
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -20,7 +19,7 @@ from kernels_app.bus.envelopes import (
 )
 from kernels_app.bus.identifiers import CellId, DocumentId, KernelId, RunId
 from kernels_app.bus.operations import AnyOperation, Finished, KernelChanged
-from kernels_app.errors import KernelNotRunning, KernelStopping, QuotaExceeded
+from kernels_app.errors import KernelNotRunning, KernelStopping
 from kernels_app.models import LIVE_STATES, Kernel, KernelState, Node, Run, RunState
 from kernels_app.runs.placement import choose_kernelspec, place
 from kernels_app.selectors.cells import milliseconds
@@ -29,6 +28,7 @@ from kernels_app.selectors.nodes import nodes_up
 from kernels_app.selectors.notebooks import live_notebook
 from kernels_app.services.delivery import command_publication, deliver, write_or_leave
 from kernels_app.services.hub_log import batch_publications, now_ms, numbered, raise_generation
+from kernels_app.services.reservation import reserve
 from notebooks_app.models import Document, Project
 from notebooks_app.services.file_hints import send_kernels_hint
 from zasper_hub.accounts.models import User
@@ -162,12 +162,21 @@ def send_start(kernel: Kernel) -> None:
         project_path=str(kernel.project_id),
         cwd=kernel.folder if document is None else _folder_of(document.path),
         environment=kernel.environment,
-        limits=Limits(),
+        limits=limits_of(kernel),
         document_id=None if document is None else DocumentId(str(document.pk)),
         log_generation=kernel.log_generation,
     )
     publications.append(command_publication(kernel.node_id, command))
     write_or_leave("start", kernel.pk, publications)
+
+
+def limits_of(kernel: Kernel) -> Limits:
+    """What its node keeps it to."""
+    return Limits(
+        memory_bytes=kernel.memory_limit_bytes,
+        cpu_cores=kernel.cpu_limit_cores,
+        process_count=kernel.process_limit,
+    )
 
 
 def ending_operations(
@@ -210,7 +219,7 @@ def _choose(document: Document, kernelspec_name: str | None) -> tuple[NodeInfo, 
 
 def _create(*, user: User, document: Document, node: NodeInfo, kernelspec_name: str) -> Kernel:
     """The document's new pending kernel, or the one that somebody else has just made. In a transaction."""
-    check_kernel_quota(user)
+    limits = reserve(user=user, project=document.project, kernelspec_name=kernelspec_name)
     Node.objects.get_or_create(node_id=node.node_id, defaults={"fence": node.fence})
     try:
         with transaction.atomic():
@@ -221,6 +230,9 @@ def _create(*, user: User, document: Document, node: NodeInfo, kernelspec_name: 
                 kernelspec_name=kernelspec_name,
                 node_id=node.node_id,
                 fence=node.fence,
+                memory_limit_bytes=limits.memory_bytes,
+                cpu_limit_cores=limits.cpu_cores,
+                process_limit=limits.process_count,
                 last_activity_at=timezone.now(),
             )
     except IntegrityError:
@@ -234,20 +246,6 @@ def _create(*, user: User, document: Document, node: NodeInfo, kernelspec_name: 
     transaction.on_commit(lambda: send_start(kernel))
     send_kernels_hint(document.project_id)
     return kernel
-
-
-def check_kernel_quota(user: User) -> None:
-    """In a transaction. Raises QuotaExceeded."""
-    User.objects.select_for_update(no_key=True).get(pk=user.pk)  # who starts two at once waits here
-    limit = settings.HUB_MAX_KERNELS_PER_USER
-    used = Kernel.objects.filter(user=user, state__in=LIVE_STATES).count()
-    if used >= limit:
-        raise QuotaExceeded(
-            f"You have {used} kernels running and may have {limit}. Stop one that you do not need.",
-            quota="kernels",
-            limit=limit,
-            used=used,
-        )
 
 
 def _opening_operations(kernel: Kernel, document_id: UUID) -> list[AnyOperation]:

@@ -17,7 +17,8 @@ from kernels_app.models import LIVE_STATES, Kernel, KernelSession, KernelState, 
 from kernels_app.runs.placement import FALLBACK_KERNELSPEC, place
 from kernels_app.selectors.nodes import nodes_up
 from kernels_app.services.delivery import deliver
-from kernels_app.services.kernels import check_kernel_quota, send_start, start_kernel, stop_kernel
+from kernels_app.services.kernels import send_start, start_kernel, stop_kernel
+from kernels_app.services.reservation import reserve
 from notebooks_app.models import Document, Project
 from notebooks_app.services.file_hints import send_kernels_hint
 from zasper_hub.accounts.models import User
@@ -65,7 +66,7 @@ def start_project_kernel(
     folder = _folder(path)
     node = place(nodes_up(), name)
     with transaction.atomic():
-        check_kernel_quota(user)
+        limits = reserve(user=user, project=project, kernelspec_name=name)
         Node.objects.get_or_create(node_id=node.node_id, defaults={"fence": node.fence})
         identity = {} if kernel_id is None else {"id": kernel_id}
         try:
@@ -79,6 +80,9 @@ def start_project_kernel(
                     fence=node.fence,
                     folder=folder,
                     environment=variables,
+                    memory_limit_bytes=limits.memory_bytes,
+                    cpu_limit_cores=limits.cpu_cores,
+                    process_limit=limits.process_count,
                     last_activity_at=timezone.now(),
                 )
         except IntegrityError as error:

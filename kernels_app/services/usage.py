@@ -6,13 +6,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from django.conf import settings
 from django.db.models import Q, Sum
 from django.utils import timezone
 
 from kernels_app.models import LIVE_STATES, DailyUsage, Kernel, Run
 from notebooks_app.models import Blob, ProjectMembership, Role
-from zasper_hub.accounts.models import User
+from zasper_hub.accounts.models import Team, User
+from zasper_hub.accounts.quotas import DEFINITIONS, Quota
+from zasper_hub.accounts.selectors.quotas import effective_quotas
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,15 @@ def usage_of(user: User) -> list[Use]:
         .aggregate(total=Sum("size_bytes"))["total"]
         or 0
     )
+    quotas = effective_quotas(user, Team.objects.filter(personal_of=user).first())
     return [
         Use(
-            "kernels",
-            "Kernels running at once",
-            settings.HUB_MAX_KERNELS_PER_USER,
+            Quota.MAX_KERNELS,
+            DEFINITIONS[Quota.MAX_KERNELS].title,
+            quotas.count(Quota.MAX_KERNELS),
             Kernel.objects.filter(user=user, state__in=LIVE_STATES).count(),
-            "kernels",
+            DEFINITIONS[Quota.MAX_KERNELS].unit,
+            quotas.origin(Quota.MAX_KERNELS),
         ),
         Use(
             "run_time_today",

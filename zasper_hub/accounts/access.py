@@ -22,6 +22,21 @@ def team_for(user: User, slug: str, need: TeamRole = TeamRole.MEMBER) -> Team:
     return membership.team
 
 
+def team_for_steward(user: User, slug: str) -> Team:
+    """The team, for its administrators and those of the site.
+
+    Raises:
+        NotFound: no such team, or the user is neither of it nor an administrator of the site.
+        Forbidden: a mere member.
+    """
+    if user.is_staff:
+        team = Team.objects.filter(slug=slug).first()
+        if team is None:
+            raise NotFound("There is no such team.")
+        return team
+    return team_for(user, slug, TeamRole.ADMIN)
+
+
 def person_named(username: str, *, or_disabled: bool = False) -> User:
     """The account with this username, in whatever case: who shares must know the name already.
 
@@ -35,6 +50,9 @@ def person_named(username: str, *, or_disabled: bool = False) -> User:
 
 
 def guard_team(user: User, identifier: object, need: Need) -> None:
+    if need is Need.TEAM_STEWARD:
+        team_for_steward(user, str(identifier))
+        return
     team_for(user, str(identifier), TeamRole.ADMIN if need is Need.TEAM_ADMIN else TeamRole.MEMBER)
 
 

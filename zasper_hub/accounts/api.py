@@ -14,6 +14,7 @@ from zasper_hub.accounts.errors import (
     Invalid,
     NotFound,
     NotSignedIn,
+    QuotaExceeded,
     TooLarge,
     error_of_status,
 )
@@ -40,7 +41,7 @@ def error_response(error: HubError) -> JsonResponse:
     response = JsonResponse({"error": error.as_json()}, status=error.status)
     if error.status == 401:
         response["WWW-Authenticate"] = "Bearer"
-    if error.status in (429, 503):
+    if error.status in (429, 503) and not isinstance(error, QuotaExceeded):  # a quota does not free itself
         response["Retry-After"] = str(error.details.get("retry_after_s", 2))
     return response
 

@@ -167,6 +167,12 @@ class TooMany(HubError):
     code = "too_many"
 
 
+class QuotaExceeded(TooMany):
+    """`details` has `quota`, `limit`, `used`, `unit`, `origin`, and of kernels those that count: `kernels`."""
+
+    code = "quota_exceeded"
+
+
 class TooSlow(HubError):
     code = "too_slow"
 

@@ -8,6 +8,8 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 
+from zasper_hub.accounts.quotas import Level, Quota
+
 
 class User(AbstractUser):
     """A person who signs in. `display_name` is what other people see; empty means the username."""
@@ -109,3 +111,58 @@ class AccessChange(models.Model):
 
     user_id = models.BigIntegerField()
     at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+
+class QuotaSetting(models.Model):
+    """One limit that somebody set: docs/reference/quotas.md. No row: the next level counts."""
+
+    level = models.CharField(max_length=10, choices=[(level.value, level.value) for level in Level])
+    team = models.ForeignKey(
+        Team, null=True, blank=True, on_delete=models.CASCADE, related_name="quota_settings"
+    )
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="quota_settings",
+    )
+    quota = models.CharField(max_length=30, choices=[(quota.value, quota.value) for quota in Quota])
+    value = models.JSONField(null=True, help_text="A number, a list of names, or null: no limit.")
+    changed_at = models.DateTimeField(auto_now=True)
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["quota"], condition=models.Q(level=Level.SITE.value), name="one_site_quota"
+            ),
+            models.UniqueConstraint(
+                fields=["team", "level", "quota"],
+                condition=models.Q(level__in=(Level.TEAM.value, Level.TEAM_OWN.value)),
+                name="one_quota_a_team",
+            ),
+            models.UniqueConstraint(
+                fields=["person", "quota"],
+                condition=models.Q(level=Level.PERSON.value),
+                name="one_quota_a_person",
+            ),
+            models.UniqueConstraint(
+                fields=["team", "person", "quota"],
+                condition=models.Q(level=Level.MEMBER.value),
+                name="one_quota_a_member",
+            ),
+            models.CheckConstraint(
+                condition=(
+                    models.Q(level=Level.SITE.value, team=None, person=None)
+                    | models.Q(
+                        level__in=(Level.TEAM.value, Level.TEAM_OWN.value), team__isnull=False, person=None
+                    )
+                    | models.Q(level=Level.PERSON.value, team=None, person__isnull=False)
+                    | models.Q(level=Level.MEMBER.value, team__isnull=False, person__isnull=False)
+                ),
+                name="quota_names_whom_it_is_for",
+            ),
+        ]

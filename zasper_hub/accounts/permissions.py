@@ -38,6 +38,7 @@ class Need(StrEnum):
     OWNER = "owner"
     TEAM_MEMBER = "team member"
     TEAM_ADMIN = "team admin"
+    TEAM_STEWARD = "team admin or administrator"
     STAFF = "administrator"
 
     @property
@@ -46,7 +47,9 @@ class Need(StrEnum):
         return self in _ROLES
 
 
-_ROLES = frozenset({Need.VIEWER, Need.EDITOR, Need.OWNER, Need.TEAM_MEMBER, Need.TEAM_ADMIN})
+_ROLES = frozenset(
+    {Need.VIEWER, Need.EDITOR, Need.OWNER, Need.TEAM_MEMBER, Need.TEAM_ADMIN, Need.TEAM_STEWARD}
+)
 
 
 class Guard(Protocol):

@@ -11,6 +11,7 @@ from zasper_hub.settings.environment import BASE_DIR, Environment, read_environm
 from zasper_hub.settings.log_lines import configure_log_lines
 from zasper_hub.settings.people import *
 from zasper_hub.settings.people import origins_of
+from zasper_hub.settings.quotas import quota_defaults
 
 ENV: Environment = read_environment()
 
@@ -19,7 +20,8 @@ SECRET_KEY: str = ENV.hub_secret_key.get_secret_value() if ENV.hub_secret_key el
 DEBUG = ENV.hub_debug
 ALLOWED_HOSTS: list[str] = ["*"]
 HUB_ORIGINS = origins_of(ENV.hub_public_url)
-HUB_MAX_KERNELS_PER_USER = ENV.hub_max_kernels_per_user
+QUOTA_DEFAULTS = quota_defaults(ENV)
+HUB_COMPUTE_WINDOW_DAYS = ENV.hub_compute_window_days
 HUB_MAX_TERMINALS_PER_PROJECT = ENV.hub_max_terminals_per_project
 HUB_TERMINAL_IDLE_HOURS = ENV.hub_terminal_idle_hours
 # For what is converted with the kernels' packages; kernels themselves are started by the node.

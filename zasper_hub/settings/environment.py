@@ -36,7 +36,19 @@ class Environment(BaseSettings):
     hub_debug: bool = False
     hub_log_level: str = Field(default="WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     hub_kernel_python: Path = BASE_DIR / ".kernel-venv" / "bin" / "python"
-    hub_max_kernels_per_user: int = Field(default=10, ge=1)
+    # The site's quotas until an administrator sets others; docs/reference/quotas.md.
+    hub_max_kernels_per_user: int = Field(default=10, ge=0, le=10_000)
+    hub_kernel_memory_mb: int | None = Field(default=None, ge=64, le=64 << 20)
+    hub_total_memory_mb: int | None = Field(default=None, ge=64, le=1 << 30)
+    hub_kernel_cpu_cores: float | None = Field(default=None, ge=0.1, le=4096)
+    hub_kernel_processes: int | None = Field(default=None, ge=32, le=1_000_000)
+    hub_idle_timeout_minutes: int | None = Field(default=None, ge=1, le=527_000)
+    hub_max_life_hours: int | None = Field(default=None, ge=1, le=8_784)
+    hub_project_storage_mb: int | None = Field(default=None, ge=1, le=1 << 30)
+    hub_person_storage_mb: int | None = Field(default=None, ge=1, le=1 << 30)
+    hub_compute_gib_hours: float | None = Field(default=None, ge=0, le=1e9)
+    hub_compute_window_days: int = Field(default=30, ge=1, le=365)
+    hub_allowed_kernelspecs: str | None = None
     hub_max_terminals_per_project: int = Field(default=10, ge=0)
     hub_terminal_idle_hours: int = Field(default=12, ge=1)
     hub_max_upload_mb: int = Field(default=2048, ge=1)

@@ -18,6 +18,8 @@ from tests.cast import Cast, headers_of, make_cast
 from tests.kernels_app.documents import make_document
 from tests.kernels_app.scripted_node import ScriptedNode
 from zasper_hub.accounts.models import User
+from zasper_hub.accounts.quotas import Level, Quota
+from zasper_hub.accounts.services.quotas import set_quota
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -168,16 +170,14 @@ def test_kernelspecs_of_the_nodes_that_are_up(cast: Cast, hub_wire: MemoryStore)
     assert {"name": "python3", "display_name": "Python 3", "language": "python"} in specs
 
 
-def test_usage_tells_limits_and_what_is_used(
-    cast: Cast, document: Document, hub_wire: MemoryStore, settings: Any
-) -> None:
-    settings.HUB_MAX_KERNELS_PER_USER = 3
+def test_usage_tells_limits_and_what_is_used(cast: Cast, document: Document, hub_wire: MemoryStore) -> None:
+    set_quota(Level.SITE, Quota.MAX_KERNELS, 3, actor=cast.admin)
     ScriptedNode(hub_wire)
     call(cast.alice, "POST", f"documents/{document.pk}/runs", {"cells": "all"})
     uses = {use["quota"]: use for use in call(cast.alice, "GET", "usage")[1]}
-    assert (uses["kernels"]["used"], uses["kernels"]["limit"]) == (1, 3)
+    assert (uses["max_kernels"]["used"], uses["max_kernels"]["limit"]) == (1, 3)
     uses = {use["quota"]: use for use in call(cast.bob, "GET", "usage")[1]}
-    assert uses["kernels"]["used"] == 0
+    assert uses["max_kernels"]["used"] == 0
 
 
 # The roll-up

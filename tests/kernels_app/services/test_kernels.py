@@ -31,6 +31,8 @@ from notebooks_app.models import Document
 from tests.cast import Cast, make_cast
 from tests.kernels_app.documents import make_document
 from tests.kernels_app.scripted_node import ScriptedNode
+from zasper_hub.accounts.quotas import Level, Quota
+from zasper_hub.accounts.services.quotas import set_quota
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -87,15 +89,23 @@ def test_interrupting_without_a_kernel_is_refused(document: Document) -> None:
 
 
 def test_a_person_has_so_many_kernels_and_no_more(
-    cast: Cast, document: Document, hub_wire: MemoryStore, settings: object
+    cast: Cast, document: Document, hub_wire: MemoryStore
 ) -> None:
-    settings.HUB_MAX_KERNELS_PER_USER = 1  # type: ignore[attr-defined]
+    set_quota(Level.PERSON, Quota.MAX_KERNELS, 1, actor=cast.admin, person=cast.alice)
     ScriptedNode(hub_wire)
     other = make_document(cast, "1", path="other.ipynb")
     start_kernel(user=cast.alice, document=document)
     with pytest.raises(QuotaExceeded) as caught:
         start_kernel(user=cast.alice, document=other)
-    assert caught.value.details == {"quota": "kernels", "limit": 1, "used": 1}
+    details = caught.value.details
+    assert (details["quota"], details["limit"], details["used"], details["origin"]) == (
+        "max_kernels",
+        1,
+        1,
+        "person",
+    )
+    assert [kernel["path"] for kernel in details["kernels"]] == [document.path]
+    assert caught.value.message == "You are running 1 of 1 kernel: stop one that you do not need."
     start_kernel(user=cast.bob, document=other)  # who has none may
     start_kernel(user=cast.alice, document=document)  # the one there is may be used
 
