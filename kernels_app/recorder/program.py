@@ -59,9 +59,17 @@ _PASSING = (TransportError, DatabaseError, HubError, OSError)
 class Recorder:
     """The recorder's loops over one transport. `run` goes on until it is cancelled."""
 
-    def __init__(self, transport: Transport, *, consumer: str = "recorder") -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        consumer: str = "recorder",
+        on_round: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_round` is called after each round of reading the wire that succeeded: every few seconds."""
         self._transport = transport
         self._consumer = consumer
+        self._on_round = on_round
         self._rows_thread = WorkThread("rows")
         self._documents_thread = WorkThread("documents")
         self._exports_thread = WorkThread("exports")
@@ -89,6 +97,7 @@ class Recorder:
         while True:
             try:
                 await one_round()
+                self._on_round()
                 retry_s = FIRST_RETRY_S
             except _PASSING as error:
                 log.warning("recorder_waits", loop=name, error=str(error), error_type=type(error).__name__)

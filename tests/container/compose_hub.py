@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 import httpx
 
-from tests.container.engine import ROOT, build_images, compose
+from tests.container.engine import ROOT, compose
+from tests.container.images import KERNEL, image_names
 
 START_S = 180
+COMMAND_S = 240
 T = TypeVar("T")
 
 
@@ -52,6 +54,8 @@ class ComposeHub:
             "COMPOSE_PROJECT_NAME": self.project,
             "HUB_PORT": str(self.port),
             "HUB_TLS_PORT": str(free_port()),
+            **image_names(),
+            "NODE_KERNEL_IMAGES": KERNEL.tag,
             "NODE_KERNEL_MEMORY_MB": "512",
             "NODE_KERNEL_PROCESSES": "150",
         }
@@ -60,14 +64,19 @@ class ComposeHub:
     def compose(self, *words: str, check: bool = True) -> str:
         """Output of `docker compose …` for this hub."""
         done = subprocess.run(
-            [*compose(), *words], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+            [*compose(), *words],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_S,
         )
         if check and done.returncode != 0:
             raise AssertionError(f"compose {' '.join(words)}:\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}")
         return done.stdout
 
     def up(self, *options: str) -> None:
-        build_images()
         self.compose("up", "-d", "--no-build", *options)
         try:
             wait_for("the hub is ready", self.is_ready, timeout_s=START_S)

@@ -26,6 +26,7 @@ HUB_MAX_TERMINALS_PER_PROJECT = ENV.hub_max_terminals_per_project
 HUB_TERMINAL_IDLE_HOURS = ENV.hub_terminal_idle_hours
 # For what is converted with the kernels' packages; kernels themselves are started by the node.
 KERNEL_PYTHON = ENV.hub_kernel_python
+HEALTH_FILE = ENV.hub_health_file
 MAX_FILE_BYTES = ENV.hub_max_upload_mb * 1024 * 1024
 
 INSTALLED_APPS = [

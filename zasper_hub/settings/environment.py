@@ -51,6 +51,8 @@ class Environment(BaseSettings):
     hub_allowed_kernelspecs: str | None = None
     hub_max_terminals_per_project: int = Field(default=10, ge=0)
     hub_terminal_idle_hours: int = Field(default=12, ge=1)
+    # Touched by recorder and worker after each round that succeeded.
+    hub_health_file: Path | None = None
     hub_max_upload_mb: int = Field(default=2048, ge=1)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from kernels_app.recorder.program import Recorder
@@ -24,9 +26,16 @@ class Command(BaseCommand):
         asyncio.run(_run())
 
 
+def _show_health() -> None:
+    """For `python -m zasper_hub.embedded.health`."""
+    if settings.HEALTH_FILE is not None:
+        with contextlib.suppress(OSError):
+            settings.HEALTH_FILE.touch()
+
+
 async def _run() -> None:
     loop = asyncio.get_running_loop()
-    recorder = asyncio.create_task(Recorder(await hub_transport()).run())
+    recorder = asyncio.create_task(Recorder(await hub_transport(), on_round=_show_health).run())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, recorder.cancel)
     log.info("recorder_ready")
