@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.live_hub import ADMIN, PASSWORD, ROOT, LiveHub, running_hub
 
@@ -22,6 +22,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+expect.set_options(timeout=20_000)  # a busy machine is slow; a passing test waits no longer for it
 VIEWPORTS = {"wide": (1440, 900), "small": (1024, 768), "phone": (390, 844)}
 
 

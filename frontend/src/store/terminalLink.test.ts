@@ -124,6 +124,14 @@ test("letters beyond the basic plane are not cut in two", () => {
   for (const [type, piece] of socket.sent) if (type === "stdin") expect(piece).not.toMatch(/[\ud800-\udbff]$/);
 });
 
+test("what is typed while the connection is made is sent when it is, but no book", () => {
+  link.type("ls\r");
+  link.type("x".repeat(2_000));
+  expect(socket.typed()).toBe("");
+  socket.open();
+  expect(socket.typed()).toBe("ls\r");
+});
+
 test("what waits when the connection ends is not typed into the next one, and the person is told", () => {
   socket.open();
   link.type("x".repeat(1_000_000));

@@ -35,6 +35,7 @@ const ACK_EVERY_CHARS = 16_384;
 const PIECE_CHARS = 8_192;
 /** Of the input, on its way: what is beyond waits here, so that a long paste fills nobody's memory. */
 const INPUT_WINDOW_BYTES = 131_072;
+const EARLY_INPUT_CHARS = 1_024;
 const REFUSED = 1006; // the browser's word for a handshake that was answered by an error
 
 /** One window of one terminal over the hub's terminal socket; comes back by itself, with what was printed before. */
@@ -63,7 +64,10 @@ export class TerminalLink {
   }
 
   type(text: string): void {
-    if (this.#isOver || this.state.peek() !== "open") return;
+    const state = this.state.peek();
+    if (this.#isOver || state === "waiting" || state === "closed") return;
+    // Typed a moment too early, while the connection is made: sent when it is.
+    if (state !== "open" && this.#waiting.length + text.length > EARLY_INPUT_CHARS) return;
     this.#waiting += text;
     this.#sendInput();
   }
@@ -84,6 +88,7 @@ export class TerminalLink {
     this.options.screen.reset();
     this.#say("read", 0); // from now on the hub waits for this screen
     if (this.#size) this.#say("set_size", ...this.#size);
+    this.#sendInput();
   }
 
   #received(data: string | ArrayBuffer): void {
