@@ -107,7 +107,7 @@ class LiveHub:
     def pid_of(self, program: str) -> int:
         """Process id of `web`, `recorder`, `worker`, `node` or `valkey`."""
         marks = {
-            "web": "daphne",
+            "web": "web_server",
             "recorder": "recorder",
             "worker": "celery",
             "node": "kernels_app.node",

@@ -8,6 +8,8 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from kernels_app.bus.envelopes import KernelEvent, NodeStarted, NodeStopped, StopKernel
@@ -136,23 +138,26 @@ def record_kernel_event(event: KernelEvent) -> None:
         kernel_id = UUID(event.kernel_id)
     except ValueError:
         return
-    kernel = Kernel.objects.filter(
+    known = Kernel.objects.filter(
         pk=kernel_id, node_id=event.node_id, fence__lte=event.fence, state__in=LIVE_STATES
-    ).first()
-    if kernel is None:
-        return
+    )
+    now = timezone.now()
     if event.state == "lost":  # its node never had it, so nobody wrote that to the log
-        end_kernel(kernel, state="lost", reason=event.reason or "The node does not know the kernel.")
+        kernel = known.first()
+        if kernel is not None:
+            end_kernel(kernel, state="lost", reason=event.reason or "The node does not know the kernel.")
     elif event.state in ENDED_STATES:
-        Kernel.objects.filter(pk=kernel.pk, state__in=LIVE_STATES).update(
-            state=event.state, reason=event.reason[:500], ended_at=timezone.now()
+        known.update(state=event.state, reason=event.reason[:500], ended_at=now)
+    elif event.state != "pending":
+        # A kernel that is being stopped, for one, keeps that.
+        changeable = known.filter(
+            Q(state__in=(KernelState.PENDING, KernelState.STARTING))
+            | Q(document_id__isnull=True) & ~Q(state=KernelState.STOPPING)
         )
-    elif kernel.state in (KernelState.PENDING, KernelState.STARTING) or kernel.document_id is None:
-        fields: dict[str, object] = {"state": event.state, "last_activity_at": timezone.now()}
-        if event.state in ("idle", "busy") and kernel.ready_at is None:
-            fields["ready_at"] = timezone.now()
-        if event.state != "pending":
-            Kernel.objects.filter(pk=kernel.pk, state=kernel.state).update(**fields)
+        fields: dict[str, object] = {"state": event.state, "last_activity_at": now}
+        if event.state in ("idle", "busy"):
+            fields["ready_at"] = Coalesce("ready_at", Value(now))
+        changeable.update(**fields)
 
 
 def end_leftover_runs() -> int:

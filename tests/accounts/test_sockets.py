@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,12 +22,14 @@ from notebooks_app.models import Role
 from notebooks_app.services.projects import delete_project, remove_project_member, set_project_member
 from tests.cast import PASSWORD, Cast, make_cast, socket_headers_of, token_of
 from zasper_hub.accounts import socket_watch
+from zasper_hub.accounts.authentication import Caller
 from zasper_hub.accounts.errors import TooSlow, Unavailable
 from zasper_hub.accounts.models import AccessChange, ApiToken, User
 from zasper_hub.accounts.permissions import Need
+from zasper_hub.accounts.selectors.access_changes import NewChanges
 from zasper_hub.accounts.services.people import change_password
 from zasper_hub.accounts.signals import account_created
-from zasper_hub.accounts.socket_watch import watch_of_this_loop
+from zasper_hub.accounts.socket_watch import may_have_missed, watch_of_this_loop
 from zasper_hub.accounts.sockets import HubConsumer, SocketRoutes
 from zasper_hub.accounts.tokens import Scope
 
@@ -373,3 +375,24 @@ def test_what_does_not_touch_access_leaves_no_row(cast: Cast) -> None:
     cast.bob.save(update_fields=["theme"])
     Client().post("/accounts/login/", {"login": "bob", "password": PASSWORD})
     assert not AccessChange.objects.exists()
+
+
+class _Admitted:
+    def __init__(self, caller: Caller, admitted_at: datetime) -> None:
+        self.caller = caller
+        self.admitted_at = admitted_at
+
+    async def recheck(self) -> None:
+        raise AssertionError("not asked here")
+
+
+@pytest.mark.parametrize(("changed_before_s", "is_checked"), [(-1, True), (5, True), (30, False)])
+def test_a_new_socket_is_checked_again_only_for_changes_its_admission_may_have_missed(
+    changed_before_s: float, is_checked: bool
+) -> None:
+    alice = User(pk=1)
+    admitted_at = timezone.now()
+    changed = NewChanges(frozenset(), {alice.pk: admitted_at - timedelta(seconds=changed_before_s)})
+    socket = _Admitted(Caller(user=alice), admitted_at)
+    assert may_have_missed(socket, changed) is is_checked
+    assert not may_have_missed(socket, NewChanges(frozenset(), {}))

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections import Counter
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
@@ -23,7 +23,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from zasper_hub.accounts.errors import TooMany
-from zasper_hub.accounts.selectors.access_changes import HINT_GROUP, AccessChanges
+from zasper_hub.accounts.selectors.access_changes import HINT_GROUP, AccessChanges, NewChanges
 
 if TYPE_CHECKING:
     from zasper_hub.accounts.authentication import Caller
@@ -34,10 +34,13 @@ POLL_S = 2.0  # leaves 3 of the promised 5 s for the checks themselves
 RECHECK_ALL_S = 300.0  # ends what leaves no row: a sign-in that ran out
 HINT_RETRY_S = 5.0
 RECHECKS_AT_ONCE = 8
+# A change this much older than an admission was committed before it, whatever the clocks of the processes say.
+SETTLED_AFTER = timedelta(seconds=10)
 
 
 class WatchedSocket(Protocol):
     caller: Caller
+    admitted_at: datetime  # before its admission was looked up
 
     async def recheck(self) -> None: ...
 
@@ -117,7 +120,11 @@ class SocketWatch:
                 for socket in self._sockets
                 if checks_all
                 or socket in owed
-                or socket.caller.user.pk in (changed.recent if socket in fresh else changed.new)
+                or (
+                    may_have_missed(socket, changed)
+                    if socket in fresh
+                    else socket.caller.user.pk in changed.new
+                )
                 or _is_expired(socket.caller, now)
             ]
             await self._recheck(concerned)
@@ -158,6 +165,12 @@ class SocketWatch:
             except Exception as error:
                 log.warning("access_hints_unavailable", error=type(error).__name__)
                 await asyncio.sleep(HINT_RETRY_S)
+
+
+def may_have_missed(socket: WatchedSocket, changed: NewChanges) -> bool:
+    """Whether a change of its person's access may have been committed after its admission was looked up."""
+    changed_at = changed.recent.get(socket.caller.user.pk)
+    return changed_at is not None and changed_at > socket.admitted_at - SETTLED_AFTER
 
 
 def _is_expired(caller: Caller, now: datetime) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, ClassVar, cast
 from urllib.parse import parse_qs
@@ -27,6 +28,7 @@ from channels.routing import URLRouter
 from channels.utils import await_many_dispatch
 from django.conf import settings
 from django.urls import URLPattern
+from django.utils import timezone
 
 from zasper_hub.accounts.authentication import Caller, caller_of_login_session, caller_of_token
 from zasper_hub.accounts.errors import HubError, NotFound, NotSignedIn, TooLarge, WrongOrigin
@@ -55,6 +57,7 @@ class HubConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has
 
     user: User
     caller: Caller
+    admitted_at: datetime
 
     # Hooks
 
@@ -111,6 +114,7 @@ class HubConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has
         await handler(message)
 
     async def connect(self) -> None:
+        self.admitted_at = timezone.now()
         try:
             self.caller = await database_sync_to_async(self._admit)()
             self.user = self.caller.user

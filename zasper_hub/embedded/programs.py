@@ -79,7 +79,7 @@ def valkey_program(layout: Layout) -> Program:
 def web_command(*listening: str) -> tuple[str, ...]:
     """`listening` are Daphne's own words for where: `--fd 5`, or `--bind 0.0.0.0 --port 8000`."""
     return (
-        sys.executable, "-m", "daphne", *listening, "--verbosity", "0",
+        sys.executable, "-m", "zasper_hub.web_server", *listening, "--verbosity", "0",
         "--websocket_timeout", "-1", "--no-server-name",
         "--websocket-max-message-size", str(MAX_WEBSOCKET_MESSAGE_BYTES),
         "--websocket-max-frame-size", str(MAX_WEBSOCKET_MESSAGE_BYTES),

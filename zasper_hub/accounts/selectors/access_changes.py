@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.utils import timezone
@@ -15,10 +16,10 @@ LOOK_BACK = timedelta(seconds=60)
 
 
 class NewChanges(NamedTuple):
-    """People whose access changed: since the last look, and within the whole of `LOOK_BACK`."""
+    """People whose access changed: since the last look, and when it last did within the whole of `LOOK_BACK`."""
 
     new: frozenset[int]
-    recent: frozenset[int]
+    recent: Mapping[int, datetime]
 
 
 class AccessChanges:
@@ -29,8 +30,10 @@ class AccessChanges:
 
     def read(self) -> NewChanges:
         rows = list(
-            AccessChange.objects.filter(at__gte=timezone.now() - LOOK_BACK).values_list("pk", "user_id")
+            AccessChange.objects.filter(at__gte=timezone.now() - LOOK_BACK)
+            .order_by("at")
+            .values_list("pk", "user_id", "at")
         )
-        new = frozenset(user_id for pk, user_id in rows if pk not in self._seen)
-        self._seen = frozenset(pk for pk, _user_id in rows)
-        return NewChanges(new, frozenset(user_id for _pk, user_id in rows))
+        new = frozenset(user_id for pk, user_id, _at in rows if pk not in self._seen)
+        self._seen = frozenset(pk for pk, _user_id, _at in rows)
+        return NewChanges(new, {user_id: at for _pk, user_id, at in rows})
