@@ -7,6 +7,7 @@ from django.urls import include, path, re_path
 from django.urls.resolvers import URLPattern, URLResolver
 
 from kernels_app.api import routers as kernel_routers
+from kernels_app.api.administration import routers as administration_routers
 from kernels_app.jupyter.urls import patterns as kernel_patterns
 from notebooks_app.api import routers as notebook_routers
 from notebooks_app.jupyter.addresses import PROJECT
@@ -17,7 +18,7 @@ from zasper_hub.accounts.api import hub_api
 from zasper_hub.accounts.api_routes import router as account_router
 from zasper_hub.accounts.views import admin_sign_in
 
-for router in (account_router, *notebook_routers, *kernel_routers):
+for router in (account_router, *notebook_routers, *kernel_routers, *administration_routers):
     hub_api.add_router("", router)
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -40,7 +40,7 @@ def create_project(user: User, *, name: str, team_slug: str | None = None) -> Pr
         raise TooMany(f"You have {MAX_PROJECTS} projects. Delete some first.")
     project = _create_project(user, team, name)
     membership = ProjectMembership.objects.create(project=project, user=user, role=Role.OWNER)
-    audit.record("project_created", actor=user, target=f"project:{project.pk}")
+    audit.record("project_created", actor=user, target=f"project:{project.pk}", team_id=project.team_id)
     return membership
 
 
@@ -62,6 +62,7 @@ def change_project(
         "project_changed",
         actor=actor,
         target=f"project:{project.pk}",
+        team_id=project.team_id,
         allows_hidden_files=project.allows_hidden_files,
     )
     return project
@@ -80,7 +81,7 @@ def delete_project(project: Project, *, actor: User) -> None:
     project_deleted.send(sender=Project, project=project)
     for membership in project.memberships.all():
         membership.save(update_fields=["role"])  # its signal closes the sockets
-    audit.record("project_deleted", actor=actor, target=f"project:{project.pk}")
+    audit.record("project_deleted", actor=actor, target=f"project:{project.pk}", team_id=project.team_id)
 
 
 @transaction.atomic
@@ -103,7 +104,14 @@ def set_project_member(project: Project, person: User, role: Role, *, actor: Use
         return membership
     membership.role = role
     membership.save()
-    audit.record("share", actor=actor, target=f"project:{project.pk}", user_id=person.pk, role=role.value)
+    audit.record(
+        "share",
+        actor=actor,
+        target=f"project:{project.pk}",
+        team_id=project.team_id,
+        user_id=person.pk,
+        role=role.value,
+    )
     return membership
 
 
@@ -120,7 +128,9 @@ def remove_project_member(project: Project, person: User, *, actor: User) -> Non
         raise NotFound("That person is no member of this project.")
     _keep_an_owner(project, person)
     membership.delete()
-    audit.record("unshare", actor=actor, target=f"project:{project.pk}", user_id=person.pk)
+    audit.record(
+        "unshare", actor=actor, target=f"project:{project.pk}", team_id=project.team_id, user_id=person.pk
+    )
 
 
 def purge_deleted_projects(now: datetime) -> int:

@@ -216,6 +216,7 @@ def test_me_tells_who_i_am_and_where_i_belong(cast: Cast) -> None:
         "display_name": "alice",
         "email": "",
         "is_staff": False,
+        "administers": None,
         "theme": "system",
         "scopes": ["read"],
         "teams": [{"slug": "alice", "name": "alice", "role": "admin", "is_personal": True}],

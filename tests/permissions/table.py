@@ -17,10 +17,14 @@ VIEW: Line = (Need.VIEWER, Scope.READ)
 WRITE: Line = (Need.EDITOR, Scope.WRITE)
 RUN: Line = (Need.EDITOR, Scope.RUN)
 OWN: Line = (Need.OWNER, Scope.MANAGE)
+ADMINISTER: Line = (Need.ADMINISTRATION, Scope.ADMIN)  # team administrators: their teams' part
+ADMINISTER_HUB: Line = (Need.STAFF, Scope.ADMIN)
 PUBLIC: Line = (Need.ANYONE, None)
 
 PROJECT = "/api/hub/v1/projects/<uuid:project_id>"
 DOCUMENT = "/api/hub/v1/documents/<uuid:document_id>"
+ADMIN = "/api/hub/v1/admin"
+PERSON = f"{ADMIN}/people/<str:username>"
 TEAM = "/api/hub/v1/teams/<slug:team_slug>"
 
 HUB_API: dict[str, Line] = {
@@ -81,6 +85,15 @@ HUB_API: dict[str, Line] = {
     f"GET {PROJECT}/terminals": RUN,
     f"POST {PROJECT}/terminals": RUN,
     f"DELETE {PROJECT}/terminals/<str:terminal_name>": RUN,
+    f"GET {ADMIN}/overview": ADMINISTER,
+    f"GET {ADMIN}/people": ADMINISTER,
+    f"POST {ADMIN}/people": ADMINISTER_HUB,
+    f"POST {ADMIN}/people/bulk": ADMINISTER_HUB,
+    f"GET {PERSON}": ADMINISTER,
+    f"PATCH {PERSON}": ADMINISTER_HUB,
+    f"POST {PERSON}/password": ADMINISTER_HUB,
+    f"POST {PERSON}/password-link": ADMINISTER_HUB,
+    f"POST {PERSON}/sign-out": ADMINISTER_HUB,
 }
 
 JUPYTER_ROOT = "/jupyter/<hub_project:jupyter_project>"
@@ -153,6 +166,7 @@ VIEWS: dict[str, Need] = {
     "/accounts/login/": Need.ANYONE,
     "/accounts/logout/": Need.ANYONE,
     "/accounts/signup/": Need.ANYONE,
+    "/accounts/choose-password/<str:person_key>/<str:token>/": Need.ANYONE,  # who has the link
     "/admin/login/": Need.ANYONE,
     "/frame/<str:build>/<path:name>": Need.ANYONE,
     "/": Need.ANYONE,  # sends who is not signed in to sign in

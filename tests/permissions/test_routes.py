@@ -80,6 +80,7 @@ def make_world() -> World:
         "token_id": "1",
         "sha256": "0" * 64,
         "path": "a.ipynb",
+        "username": "bob",
     }
     return World(cast, values)
 
@@ -121,6 +122,8 @@ def expected_status(line: Line, caller: str) -> int:
         return LET_IN
     if need is Need.STAFF:
         return LET_IN if caller == "administrator" else 403
+    if need is Need.ADMINISTRATION:
+        return LET_IN if caller in ("administrator", "owner") else 403
     if caller in MEMBERS[need]:
         return LET_IN
     knows_of_it = MEMBERS[Need.TEAM_MEMBER if need in (Need.TEAM_MEMBER, Need.TEAM_ADMIN) else Need.VIEWER]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from zasper_hub.accounts.errors import Forbidden, NotFound
+from zasper_hub.accounts.errors import Forbidden, Invalid, NotFound
 from zasper_hub.accounts.models import Team, TeamMembership, TeamRole, User
+from zasper_hub.accounts.names import is_plain_text
 from zasper_hub.accounts.permissions import Need, register_guard
 
 
@@ -43,6 +44,8 @@ def person_named(username: str, *, or_disabled: bool = False) -> User:
     Raises:
         NotFound
     """
+    if not is_plain_text(username):
+        raise Invalid("A username has no control characters.", field="username")
     user = User.objects.filter(username__iexact=username.strip()).first()
     if user is None or not (user.is_active or or_disabled):
         raise NotFound("There is nobody with that username on this hub.", username=username[:150])

@@ -12,6 +12,7 @@ from zasper_hub.accounts.access import person_named, team_for
 from zasper_hub.accounts.authentication import Caller
 from zasper_hub.accounts.models import ApiToken, TeamMembership, TeamRole
 from zasper_hub.accounts.permissions import Need, caller_of, needs
+from zasper_hub.accounts.reach import reach_of
 from zasper_hub.accounts.schemas import (
     LoginSessionOut,
     MeIn,
@@ -157,6 +158,7 @@ def _me(caller: Caller) -> dict[str, Any]:
         "display_name": user.shown_name,
         "email": user.email,
         "is_staff": user.is_staff,
+        "administers": reach_of(user).administers,
         "theme": user.theme,
         "teams": [_team(membership) for membership in select.team_memberships_of(user)],
         "scopes": None if caller.scopes is None else sorted(caller.scopes),

@@ -60,6 +60,7 @@ def caller_of_token(text: str) -> Caller:
     if token.last_used_at is None or token.last_used_at < now - LAST_USED_PRECISION:
         unseen = Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USED_PRECISION)
         ApiToken.objects.filter(unseen, pk=token.pk).update(last_used_at=now)
+        User.objects.filter(pk=token.user_id).update(last_seen_at=now)
     return Caller(user=token.user, token=token)
 
 

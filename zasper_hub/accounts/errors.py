@@ -30,6 +30,10 @@ CODES: dict[str, CodeMeaning] = {
     "csrf_failed": CodeMeaning(
         403, 4403, "The page's security token is missing or out of date. Reload the page and try again."
     ),
+    "acting": CodeMeaning(403, 4403, "Not while you act as another person. Stop acting as them first."),
+    "acting_ended": CodeMeaning(
+        403, 4403, "You no longer act as another person. Reload the page to go on as yourself."
+    ),
     "wrong_password": CodeMeaning(403, 4403, "The current password is not right."),
     # Sockets do not tell "no such thing" from "not allowed".
     "not_found": CodeMeaning(404, 4403, "There is nothing here, or you may not know of it."),
@@ -38,12 +42,17 @@ CODES: dict[str, CodeMeaning] = {
     "exists": CodeMeaning(409, 4409, "That name is taken."),
     "stale": CodeMeaning(409, 4409, "The file changed since you opened it."),
     "last_owner": CodeMeaning(409, 4409, "Somebody must own it: make another person owner first."),
+    "last_administrator": CodeMeaning(
+        409, 4409, "The hub needs an administrator: make another person administrator first."
+    ),
+    "yourself": CodeMeaning(409, 4409, "You cannot do this to your own account."),
     "wrong_epoch": CodeMeaning(409, 4409, "The notebook was replaced since you opened it."),
     "kernel_not_running": CodeMeaning(409, 4409, "The kernel is not running. Start it and try again."),
     "kernel_stopping": CodeMeaning(409, 4409, "The kernel is being stopped. Try again in a moment."),
     "too_large": CodeMeaning(413, 4413, "That is larger than this hub accepts."),
     "notebook_too_large": CodeMeaning(413, 4413, "The notebook is larger than this hub opens."),
     "invalid": CodeMeaning(422, 4400, "A value is not acceptable."),
+    "invalid_list": CodeMeaning(422, 4400, "Some lines of the list are not acceptable. Nothing was done."),
     "not_a_notebook": CodeMeaning(422, 4400, "The file is not a Jupyter notebook."),
     "notebook_too_old": CodeMeaning(
         422, 4400, "The notebook's format is older than version 4. Convert it first."
@@ -127,6 +136,18 @@ class CsrfFailed(Forbidden):
     code = "csrf_failed"
 
 
+class Acting(Forbidden):
+    """An administrator who acts as somebody asked for what only that person may do."""
+
+    code = "acting"
+
+
+class ActingEnded(Forbidden):
+    """The time to act as somebody is over, and the page does not know it yet."""
+
+    code = "acting_ended"
+
+
 class WrongPassword(Forbidden):
     code = "wrong_password"
 
@@ -153,6 +174,18 @@ class LastOwner(Conflict):
     code = "last_owner"
 
 
+class LastAdministrator(Conflict):
+    """The hub would have no administrator who can sign in."""
+
+    code = "last_administrator"
+
+
+class Yourself(Conflict):
+    """An administrator would lock themselves out."""
+
+    code = "yourself"
+
+
 class TooLarge(HubError):
     code = "too_large"
 
@@ -161,6 +194,12 @@ class Invalid(HubError):
     """A value is of the right type but not acceptable; `details` may name the `field`."""
 
     code = "invalid"
+
+
+class InvalidList(Invalid):
+    """Lines of an uploaded list are not acceptable; `details` says which."""
+
+    code = "invalid_list"
 
 
 class TooMany(HubError):

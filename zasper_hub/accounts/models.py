@@ -20,6 +20,12 @@ class User(AbstractUser):
         default="system",
         choices=[("system", "As the system"), ("light", "Light"), ("dark", "Dark")],
     )
+    last_seen_at = models.DateTimeField(
+        null=True, blank=True, db_index=True, help_text="By a page or a token; within five minutes."
+    )
+
+    # Not a column: set by authentication while an administrator acts as this person; the audit log reads it.
+    acted_by: User | None = None
 
     @property
     def shown_name(self) -> str:
@@ -45,6 +51,11 @@ class Team(models.Model):
         help_text="The person whose personal team this is; empty for a shared team.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Deleted: kept, without members, while its projects are in the trash.",
+    )
 
     def __str__(self) -> str:
         return self.slug
@@ -86,6 +97,18 @@ class AuditEvent(models.Model):
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="audit_events"
+    )
+    actor_name = models.CharField(max_length=150, blank=True, help_text="Readable when the account is gone.")
+    acted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="The administrator who acted as the actor.",
+    )
+    acted_by_name = models.CharField(max_length=150, blank=True)
+    team = models.ForeignKey(
+        Team, null=True, on_delete=models.SET_NULL, related_name="+", help_text="Whose administrators see it."
     )
     action = models.CharField(max_length=50, db_index=True, help_text="e.g. `sign_in`, `run`, `share`")
     target = models.CharField(max_length=200, blank=True, help_text="kind:id of what it was done to")
@@ -166,3 +189,58 @@ class QuotaSetting(models.Model):
                 name="quota_names_whom_it_is_for",
             ),
         ]
+
+
+class ActingPeriod(models.Model):
+    """An administrator acts as a person: both see that it is, and was, so."""
+
+    administrator = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="acting_periods"
+    )
+    administrator_name = models.CharField(max_length=150)
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="acted_as_periods"
+    )
+    reason = models.CharField(max_length=300, blank=True)
+    started_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+
+class Announcement(models.Model):
+    """A sentence of the administrators to everybody, between two moments."""
+
+    text = models.CharField(max_length=500)
+    level = models.CharField(
+        max_length=10,
+        default="info",
+        choices=[("info", "Information"), ("warning", "Warning"), ("urgent", "Urgent")],
+    )
+    starts_at = models.DateTimeField(db_index=True)
+    ends_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+
+class Invitation(models.Model):
+    """A link by which somebody joins the hub or a team. Only the hash of its secret is kept."""
+
+    token_hash = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the link's secret, hex.")
+    team = models.ForeignKey(
+        Team, null=True, blank=True, on_delete=models.CASCADE, related_name="invitations"
+    )
+    role = models.CharField(max_length=10, choices=TeamRole.choices, default=TeamRole.MEMBER)
+    username = models.CharField(max_length=150, blank=True, help_text="The one it is for; empty for anybody.")
+    display_name = models.CharField(max_length=100, blank=True)
+    email = models.EmailField(blank=True)
+    note = models.CharField(max_length=200, blank=True)
+    max_uses = models.PositiveIntegerField(default=1)
+    use_count = models.PositiveIntegerField(default=0)
+    expires_at = models.DateTimeField(db_index=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)

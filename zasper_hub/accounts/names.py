@@ -31,6 +31,11 @@ def clean_name(value: str, what: str, *, max_length: int = MAX_NAME_LENGTH) -> s
     return name
 
 
+def is_plain_text(value: str) -> bool:
+    """Whether it has no control characters and no halves of characters: no name has them, no database takes all."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
+
+
 def slugs_for(name: str, fallback: str) -> Iterator[str]:
     """Slugs to try for a name, best first: `name`, `name-2`, `name-3` … without end."""
     base = slugify(name)[: MAX_SLUG_LENGTH - 8].strip("-_") or fallback

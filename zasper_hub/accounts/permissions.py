@@ -23,8 +23,9 @@ from django.http.response import HttpResponseBase
 from ninja.security.base import AuthBase
 
 from zasper_hub.accounts.authentication import Caller, caller_of_request
-from zasper_hub.accounts.errors import Forbidden, NotSignedIn, WrongScope
+from zasper_hub.accounts.errors import Acting, Forbidden, NotSignedIn, WrongScope
 from zasper_hub.accounts.models import User
+from zasper_hub.accounts.reach import reach_of
 from zasper_hub.accounts.tokens import Scope
 
 
@@ -39,6 +40,7 @@ class Need(StrEnum):
     TEAM_MEMBER = "team member"
     TEAM_ADMIN = "team admin"
     TEAM_STEWARD = "team admin or administrator"
+    ADMINISTRATION = "administrator of the hub or of a shared team"
     STAFF = "administrator"
 
     @property
@@ -83,6 +85,8 @@ def check_access(
         raise WrongScope(f"The API token does not have the scope this needs: {wanted}.", scope=wanted)
     if need is Need.STAFF and not caller.user.is_staff:
         raise Forbidden("Only administrators may do this.")
+    if need is Need.ADMINISTRATION and not reach_of(caller.user).is_any:
+        raise Forbidden("Only administrators of the hub or of a team may do this.")
     guarded = [name for name in parameters if name in _GUARDS]
     if need.is_role:
         if not guarded:
@@ -110,6 +114,12 @@ class Needs(AuthBase):
         if self.need is Need.ANYONE:
             return True
         caller = caller_of_request(request, allows_query_token=self.allows_query_token)
+        if (
+            self.token_scope is Scope.ACCOUNT
+            and caller.user.acted_by is not None
+            and request.method not in ("GET", "HEAD")
+        ):
+            raise Acting
         match = request.resolver_match
         check_access(caller, self.need, self.token_scope, match.kwargs if match else {})
         return caller

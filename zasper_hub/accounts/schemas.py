@@ -30,6 +30,7 @@ class MeOut(Schema):
     display_name: str
     email: str
     is_staff: bool
+    administers: Literal["hub", "teams"] | None
     theme: Literal["system", "light", "dark"]
     teams: list[TeamOut]
     scopes: list[str] | None

@@ -13,4 +13,6 @@ def username_of(request: HttpRequest, credentials: Mapping[str, Any] | None = No
     given = (
         (credentials or {}).get("username") or request.POST.get("login") or request.POST.get("username") or ""
     )
-    return str(given).strip().lower()[:150]
+    # No account has control characters in its name, and no database takes all of them.
+    printable = "".join(character for character in str(given) if character.isprintable())
+    return printable.strip().lower()[:150]

@@ -34,7 +34,7 @@ _TITLES: dict[Scope, str] = {
     Scope.RUN: "Run code; start, interrupt and stop kernels",
     Scope.MANAGE: "Create, change, share and delete projects and teams",
     Scope.ACCOUNT: "See and change the account: profile, password, tokens, sign-ins",
-    Scope.ADMIN: "Administer the hub (administrators only)",
+    Scope.ADMIN: "Administer the hub or one's teams (administrators only)",
 }
 
 ALL_SCOPES: frozenset[Scope] = frozenset(Scope)

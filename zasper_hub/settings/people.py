@@ -32,9 +32,13 @@ ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_FORMS = {"login": "zasper_hub.accounts.forms.SignInForm"}
 ACCOUNT_SESSION_REMEMBER = True
 # One address may try many names (an office behind one router), yet not without end. Names: axes, below.
-ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": False}
+ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": False, "link": "30/m/ip"}
+
+# What a link lets somebody choose a password for: it works once, until they sign in or their password changes.
+PASSWORD_RESET_TIMEOUT = 3 * 24 * 3600
 
 # axes: tries of one name from one address.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]

@@ -27,12 +27,14 @@ def begin_login_session(user: User, session_key: str, *, address: str | None, us
             "last_seen_at": timezone.now(),
         },
     )
+    User.objects.filter(pk=user.pk).update(last_seen_at=timezone.now())
 
 
 def see_login_session(session_key: str, now: datetime) -> None:
-    LoginSession.objects.filter(session_key=session_key, last_seen_at__lt=now - SEEN_PRECISION).update(
-        last_seen_at=now
-    )
+    """Notes that the sign-in is in use, and with it its person."""
+    seen = LoginSession.objects.filter(session_key=session_key)
+    seen.filter(last_seen_at__lt=now - SEEN_PRECISION).update(last_seen_at=now)
+    User.objects.filter(pk__in=seen.values("user")).update(last_seen_at=now)
 
 
 @transaction.atomic

@@ -33,7 +33,7 @@ def create_team(user: User, *, name: str) -> Team:
         raise TooMany(f"You administer {MAX_TEAMS} teams already.")
     team = _create_team(name, name)
     TeamMembership.objects.create(team=team, user=user, role=TeamRole.ADMIN)
-    audit.record("team_created", actor=user, target=f"team:{team.slug}")
+    audit.record("team_created", actor=user, target=f"team:{team.slug}", team_id=team.pk)
     return team
 
 
@@ -51,7 +51,14 @@ def set_team_member(team: Team, person: User, role: TeamRole, *, actor: User) ->
     membership, _created = TeamMembership.objects.update_or_create(
         team=team, user=person, defaults={"role": role}
     )
-    audit.record("team_shared", actor=actor, target=f"team:{team.slug}", user_id=person.pk, role=role.value)
+    audit.record(
+        "team_shared",
+        actor=actor,
+        target=f"team:{team.slug}",
+        team_id=team.pk,
+        user_id=person.pk,
+        role=role.value,
+    )
     return membership
 
 
@@ -68,7 +75,7 @@ def remove_team_member(team: Team, person: User, *, actor: User) -> None:
         raise NotFound("That person is not of this team.")
     _keep_an_administrator(team, person)
     membership.delete()
-    audit.record("team_unshared", actor=actor, target=f"team:{team.slug}", user_id=person.pk)
+    audit.record("team_unshared", actor=actor, target=f"team:{team.slug}", team_id=team.pk, user_id=person.pk)
 
 
 def _check_shared(team: Team) -> None:

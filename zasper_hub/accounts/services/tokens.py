@@ -12,6 +12,7 @@ from django.utils import timezone
 from zasper_hub.accounts.errors import Invalid, NotFound, TooMany, WrongScope
 from zasper_hub.accounts.models import ApiToken, User
 from zasper_hub.accounts.names import clean_name
+from zasper_hub.accounts.reach import reach_of
 from zasper_hub.accounts.services import audit
 from zasper_hub.accounts.tokens import ALL_SCOPES, Scope, new_token, parse_scopes
 
@@ -41,10 +42,10 @@ def make_token(
 
     Raises:
         Invalid: no such scope, no scope at all, days out of range, or a bad name.
-        WrongScope: more than `within`, or `admin` for somebody who is no administrator.
+        WrongScope: more than `within`, or `admin` for somebody who administers neither the hub nor a team.
         TooMany: the person has `MAX_TOKENS` already.
     """
-    allowed = ALL_SCOPES if user.is_staff else ALL_SCOPES - {Scope.ADMIN}
+    allowed = ALL_SCOPES if reach_of(user).is_any else ALL_SCOPES - {Scope.ADMIN}
     if within is not None:
         allowed &= within
     try:

@@ -1,0 +1,9 @@
+"""The admin API: people, teams, kernels and nodes, for administrators. Shapes: docs/reference/admin-api.md."""
+
+from __future__ import annotations
+
+from ninja import Router
+
+from kernels_app.api.administration import overview, people
+
+routers: list[Router] = [overview.router, people.router]

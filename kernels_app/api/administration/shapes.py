@@ -1,0 +1,159 @@
+"""Rows as the admin API shows them: docs/reference/admin-api.md."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from kernels_app.api.administration.schemas import Row
+from kernels_app.bus.envelopes import NodeInfo
+from kernels_app.models import Kernel, KernelState, Node
+from kernels_app.selectors.administration import is_online, memberships_of_people, queue_positions
+from zasper_hub.accounts.models import Team, TeamMembership, User
+from zasper_hub.accounts.reach import Reach
+from zasper_hub.accounts.services.people_administration import person_version
+from zasper_hub.accounts.versions import version_of
+
+
+def shaped_kernels(kernels: list[Kernel]) -> list[Row]:
+    waits = any(kernel.state == KernelState.PENDING and kernel.node_id is None for kernel in kernels)
+    positions = queue_positions() if waits else {}
+    return [_kernel(kernel, positions.get(kernel.pk)) for kernel in kernels]
+
+
+def _kernel(kernel: Kernel, queue_position: int | None) -> Row:
+    project, document, owner = kernel.project, kernel.document, kernel.user
+    return {
+        "id": kernel.pk,
+        "kernelspec_name": kernel.kernelspec_name,
+        "state": kernel.state,
+        "reason": kernel.reason,
+        "owner": None if owner is None else {"username": owner.username, "display_name": owner.shown_name},
+        "team": project.team.slug,
+        "project": {"id": project.pk, "team": project.team.slug, "slug": project.slug, "name": project.name},
+        "document": None if document is None else {"id": document.pk, "path": document.path},
+        "node": kernel.node_id,
+        "memory_bytes": getattr(kernel, "memory_bytes", None),
+        "memory_limit_bytes": getattr(kernel, "memory_limit_bytes", None),
+        "cpu_cores": getattr(kernel, "cpu_cores", None),
+        "cpu_limit_cores": getattr(kernel, "cpu_limit_cores", None),
+        "created_at": kernel.created_at,
+        "last_activity_at": kernel.last_activity_at,
+        "idle_since": kernel.last_activity_at if kernel.state == KernelState.IDLE else None,
+        "queue_position": queue_position,
+    }
+
+
+def shaped_people(people: list[User], reach: Reach, storage: dict[int, int | None]) -> list[Row]:
+    memberships = memberships_of_people(people, reach)
+    return [_person(person, memberships[person.pk], reach, storage.get(person.pk)) for person in people]
+
+
+def _person(person: Any, memberships: list[TeamMembership], reach: Reach, storage_bytes: int | None) -> Row:
+    return {
+        "username": person.username,
+        "display_name": person.shown_name,
+        "email": person.email if reach.is_hub else None,
+        "is_administrator": person.is_staff,
+        "is_active": person.is_active,
+        "is_online": is_online(person),
+        "teams": [
+            {
+                "slug": membership.team.slug,
+                "name": membership.team.name,
+                "role": membership.role,
+                "is_personal": membership.team.personal_of_id is not None,
+            }
+            for membership in memberships
+        ],
+        "kernel_count": person.kernel_count,
+        "memory_bytes": _whole(person.memory_bytes),
+        "storage_bytes": storage_bytes if reach.is_hub else None,
+        "last_seen_at": person.last_seen_at,
+        "created_at": person.date_joined,
+        "version": person_version(person),
+    }
+
+
+def shaped_teams(teams: list[Any], storage: dict[int, int | None]) -> list[Row]:
+    return [
+        {
+            "slug": team.slug,
+            "name": team.name,
+            "is_personal": team.personal_of_id is not None,
+            "member_count": team.member_count,
+            "administrator_count": team.administrator_count,
+            "project_count": team.project_count,
+            "kernel_count": team.kernel_count,
+            "memory_bytes": _whole(team.memory_bytes),
+            "storage_bytes": storage.get(team.pk),
+            "created_at": team.created_at,
+            "version": team_version(team),
+        }
+        for team in teams
+    ]
+
+
+def team_version(team: Team) -> str:
+    return version_of(team.name)
+
+
+def member(membership: TeamMembership) -> Row:
+    person = membership.user
+    return {
+        "username": person.username,
+        "display_name": person.shown_name,
+        "role": membership.role,
+        "is_active": person.is_active,
+        "joined_at": membership.created_at,
+    }
+
+
+def shaped_nodes(
+    nodes: list[Node], live: dict[str, NodeInfo], figures: dict[str, dict[str, Any]]
+) -> list[Row]:
+    return [_node(node, live.get(node.node_id), figures.get(node.node_id, {})) for node in nodes]
+
+
+def _node(node: Node, registered: NodeInfo | None, figures: dict[str, Any]) -> Row:
+    """What it says of itself now, else what it said when it started."""
+    said = dict(node.info) if registered is None else _as_dict(registered)
+    memory_bytes = said.get("memory_bytes")
+    return {
+        "id": node.node_id,
+        "state": node.state,
+        "provisioner": said.get("provisioner"),
+        "isolation": said.get("isolation") or None,
+        "labels": {str(name): str(value) for name, value in (said.get("labels") or {}).items()},
+        "kernelspecs": [spec["name"] for spec in said.get("kernelspecs") or []],
+        "kernel_count": figures.get("count", 0),
+        "slot_count": said.get("slot_count"),
+        "memory_total_bytes": memory_bytes,
+        "memory_used_bytes": _whole(figures.get("used_bytes")),
+        "memory_reserved_bytes": _whole(figures.get("reserved_bytes")),
+        "cpu_total": said.get("cpu_count"),
+        "cpu_used": figures.get("used_cores"),
+        "registered_at": node.registered_at,
+        "last_seen_at": node.last_seen_at,
+        "warnings": [str(text) for text in said.get("warnings") or []],
+        "is_demo": bool(said.get("demo")),
+    }
+
+
+def _as_dict(info: NodeInfo) -> dict[str, Any]:
+    said: dict[str, Any] = {name: getattr(info, name) for name in info.__struct_fields__}
+    said["kernelspecs"] = [{"name": spec.name} for spec in info.kernelspecs]
+    return said
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def seconds_since(moment: datetime | None, now: datetime) -> float | None:
+    return None if moment is None else round((now - moment).total_seconds(), 1)
+
+
+def not_done(failures: dict[UUID, str]) -> list[Row]:
+    return [{"id": str(pk), "code": "not_found", "message": message} for pk, message in failures.items()]

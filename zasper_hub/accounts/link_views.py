@@ -1,0 +1,73 @@
+"""The pages behind links that administrators give out: choose a password; join the hub or a team."""
+
+from __future__ import annotations
+
+from allauth.core import ratelimit
+from django.conf import settings
+from django.contrib.auth import login
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from zasper_hub.accounts.errors import Invalid, NotFound, TooMany
+from zasper_hub.accounts.models import User
+from zasper_hub.accounts.permissions import Need, view_needs
+from zasper_hub.accounts.services import people_administration as administration
+
+# Signed in by what the link proves, not by a password.
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
+MAX_PASSWORD_LENGTH = 1000  # hashing a longer one would be work for nothing
+
+
+@view_needs(Need.ANYONE)
+@never_cache
+@sensitive_post_parameters("password", "again")
+@require_http_methods(["GET", "HEAD", "POST"])
+def choose_password(request: HttpRequest, person_key: str, token: str) -> HttpResponse:
+    """The person of a one-time link chooses a password and is signed in."""
+    if is_too_often(request):
+        return too_often(request)
+    try:
+        person = administration.person_of_link(person_key, token)
+        if request.method != "POST":
+            return render(request, "account/choose_password.html", {"person": person})
+        person = administration.choose_password(person_key, token, password=chosen_password(request))
+    except NotFound as error:
+        return link_is_dead(request, error.message)
+    except Invalid as error:
+        context = {"person": person, "problem": error.message}
+        return render(request, "account/choose_password.html", context, status=error.status)
+    return sign_in_and_go(request, person)
+
+
+def chosen_password(request: HttpRequest) -> str:
+    """What was typed, twice alike. Raises Invalid."""
+    password, again = request.POST.get("password", ""), request.POST.get("again", "")
+    if password != again:
+        raise Invalid("The two passwords are not the same. Type them again.", field="again")
+    if len(password) > MAX_PASSWORD_LENGTH:
+        raise Invalid(f"A password has at most {MAX_PASSWORD_LENGTH} characters.", field="password")
+    return password
+
+
+def sign_in_and_go(request: HttpRequest, person: User) -> HttpResponse:
+    login(request, person, backend=_BACKEND)
+    return HttpResponseRedirect(settings.LOGIN_REDIRECT_URL)
+
+
+def link_is_dead(request: HttpRequest, message: str) -> HttpResponse:
+    return render(request, "account/link_dead.html", {"message": message}, status=404)
+
+
+def is_too_often(request: HttpRequest) -> bool:
+    """Whether links were tried from this address more often than anybody needs to."""
+    return not ratelimit.consume(request, action="link")
+
+
+def too_often(request: HttpRequest) -> HttpResponse:
+    error = TooMany("Too many tries from your address. Wait a minute and try again.")
+    response = render(request, "429.html", {"message": error.message}, status=error.status)
+    response["Retry-After"] = "60"
+    return response
