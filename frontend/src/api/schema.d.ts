@@ -4,6 +4,127 @@
  */
 
 export interface paths {
+    "/api/hub/v1/admin/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Overview */
+        get: operations["kernels_app_api_administration_overview_overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List People */
+        get: operations["kernels_app_api_administration_people_list_people"];
+        put?: never;
+        /** Make Person */
+        post: operations["kernels_app_api_administration_people_make_person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/people/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Change Many */
+        post: operations["kernels_app_api_administration_people_change_many"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/people/{username}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Person */
+        get: operations["kernels_app_api_administration_people_get_person"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change Person */
+        patch: operations["kernels_app_api_administration_people_change_person"];
+        trace?: never;
+    };
+    "/api/hub/v1/admin/people/{username}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Set Password */
+        post: operations["kernels_app_api_administration_people_set_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/people/{username}/password-link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make Password Link */
+        post: operations["kernels_app_api_administration_people_make_password_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/people/{username}/sign-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign Out */
+        post: operations["kernels_app_api_administration_people_sign_out"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hub/v1/documents/{document_id}": {
         parameters: {
             query?: never;
@@ -683,6 +804,108 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** AdminKernelOut */
+        AdminKernelOut: {
+            /** Cpu Cores */
+            cpu_cores: number | null;
+            /** Cpu Limit Cores */
+            cpu_limit_cores: number | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            document: components["schemas"]["DocumentNameOut"] | null;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Idle Since */
+            idle_since: string | null;
+            /** Kernelspec Name */
+            kernelspec_name: string;
+            /** Last Activity At */
+            last_activity_at: string | null;
+            /** Memory Bytes */
+            memory_bytes: number | null;
+            /** Memory Limit Bytes */
+            memory_limit_bytes: number | null;
+            /** Node */
+            node: string | null;
+            owner: components["schemas"]["OwnerOut"] | null;
+            project: components["schemas"]["ProjectNameOut"];
+            /** Queue Position */
+            queue_position: number | null;
+            /** Reason */
+            reason: string;
+            /** State */
+            state: string;
+            /** Team */
+            team: string;
+        };
+        /** AdminNodeOut */
+        AdminNodeOut: {
+            /** Cpu Total */
+            cpu_total: number | null;
+            /** Cpu Used */
+            cpu_used: number | null;
+            /** Id */
+            id: string;
+            /** Is Demo */
+            is_demo: boolean;
+            /** Isolation */
+            isolation: string | null;
+            /** Kernel Count */
+            kernel_count: number;
+            /** Kernelspecs */
+            kernelspecs: string[];
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /** Last Seen At */
+            last_seen_at: string | null;
+            /** Memory Reserved Bytes */
+            memory_reserved_bytes: number | null;
+            /** Memory Total Bytes */
+            memory_total_bytes: number | null;
+            /** Memory Used Bytes */
+            memory_used_bytes: number | null;
+            /** Provisioner */
+            provisioner: string | null;
+            /**
+             * Registered At
+             * Format: date-time
+             */
+            registered_at: string;
+            /** Slot Count */
+            slot_count: number | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "up" | "draining" | "lost";
+            /** Warnings */
+            warnings: string[];
+        };
+        /** BulkIn */
+        BulkIn: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "disable" | "enable" | "sign_out" | "stop_kernels";
+            /** Usernames */
+            usernames: string[];
+        };
+        /** BulkOut */
+        BulkOut: {
+            /** Done */
+            done: string[];
+            /** Failed */
+            failed: components["schemas"]["PersonNotDone"][];
+        };
         /** DeletedOut */
         DeletedOut: {
             /**
@@ -709,6 +932,16 @@ export interface components {
             reason: string;
             /** State */
             state: string;
+        };
+        /** DocumentNameOut */
+        DocumentNameOut: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Path */
+            path: string;
         };
         /** DocumentOut */
         DocumentOut: {
@@ -774,6 +1007,15 @@ export interface components {
         KernelChoice: {
             /** Kernelspec Name */
             kernelspec_name: string;
+        };
+        /** KernelCounts */
+        KernelCounts: {
+            /** By State */
+            by_state: {
+                [key: string]: number;
+            };
+            /** Total */
+            total: number;
         };
         /** KernelDocument */
         KernelDocument: {
@@ -841,6 +1083,16 @@ export interface components {
             /** Name */
             name: string;
         };
+        /** LinkOut */
+        LinkOut: {
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Url */
+            url: string;
+        };
         /** LoginSessionOut */
         LoginSessionOut: {
             /** Address */
@@ -862,6 +1114,11 @@ export interface components {
             /** User Agent */
             user_agent: string;
         };
+        /** MadePersonOut */
+        MadePersonOut: {
+            link: components["schemas"]["LinkOut"] | null;
+            person: components["schemas"]["PersonDetailOut"];
+        };
         /** MeIn */
         MeIn: {
             /** Display Name */
@@ -871,6 +1128,8 @@ export interface components {
         };
         /** MeOut */
         MeOut: {
+            /** Administers */
+            administers: ("hub" | "teams") | null;
             /** Display Name */
             display_name: string;
             /** Email */
@@ -954,12 +1213,248 @@ export interface components {
             /** Role */
             role: string;
         };
+        /** OverviewOut */
+        OverviewOut: {
+            kernels: components["schemas"]["KernelCounts"];
+            /** Nodes */
+            nodes: components["schemas"]["AdminNodeOut"][];
+            people: components["schemas"]["PeopleCounts"];
+            /** Projects */
+            projects: number;
+            queue: components["schemas"]["QueueOut"];
+            /** Teams */
+            teams: number;
+            /** Warnings */
+            warnings: components["schemas"]["WarningOut"][];
+        };
+        /** OwnerOut */
+        OwnerOut: {
+            /** Display Name */
+            display_name: string;
+            /** Username */
+            username: string;
+        };
+        /** PageOut[PersonOut] */
+        PageOut_PersonOut_: {
+            /** Items */
+            items: components["schemas"]["PersonOut"][];
+            /** Total */
+            total: number;
+        };
         /** PasswordIn */
         PasswordIn: {
             /** Current Password */
             current_password: string;
             /** New Password */
             new_password: string;
+        };
+        /** PasswordSetIn */
+        PasswordSetIn: {
+            /** Password */
+            password: string;
+        };
+        /** PeopleCounts */
+        PeopleCounts: {
+            /** Disabled */
+            disabled: number;
+            /** Online */
+            online: number;
+            /** Total */
+            total: number;
+        };
+        /** PeoplePage */
+        PeoplePage: {
+            /**
+             * Limit
+             * @default 50
+             */
+            limit: number;
+            /**
+             * Offset
+             * @default 0
+             */
+            offset: number;
+            /**
+             * Search
+             * @default
+             */
+            search: string;
+            /**
+             * Sort
+             * @default
+             */
+            sort: string;
+            /**
+             * State
+             * @default
+             * @enum {string}
+             */
+            state: "" | "active" | "disabled" | "online" | "administrator";
+            /**
+             * Team
+             * @default
+             */
+            team: string;
+        };
+        /** PersonChange */
+        PersonChange: {
+            /** Display Name */
+            display_name?: string | null;
+            /** Email */
+            email?: string | null;
+            /** Is Active */
+            is_active?: boolean | null;
+            /** Is Administrator */
+            is_administrator?: boolean | null;
+            /**
+             * Stop Kernels
+             * @default false
+             */
+            stop_kernels: boolean;
+            /** Version */
+            version?: string | null;
+        };
+        /** PersonDetailOut */
+        PersonDetailOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Display Name */
+            display_name: string;
+            /** Email */
+            email: string | null;
+            /** Is Active */
+            is_active: boolean;
+            /** Is Administrator */
+            is_administrator: boolean;
+            /** Is Online */
+            is_online: boolean;
+            /** Kernel Count */
+            kernel_count: number;
+            /** Kernels */
+            kernels: components["schemas"]["AdminKernelOut"][];
+            /** Last Seen At */
+            last_seen_at: string | null;
+            /** Memory Bytes */
+            memory_bytes: number | null;
+            /** Projects */
+            projects: components["schemas"]["PersonProjectOut"][];
+            /** Sign Ins */
+            sign_ins: components["schemas"]["SignInOut"][];
+            /** Storage Bytes */
+            storage_bytes: number | null;
+            /** Teams */
+            teams: components["schemas"]["PersonTeamOut"][];
+            /** Token Count */
+            token_count: number | null;
+            /** Username */
+            username: string;
+            /** Version */
+            version: string;
+        };
+        /** PersonIn */
+        PersonIn: {
+            /**
+             * Display Name
+             * @default
+             */
+            display_name: string;
+            /**
+             * Email
+             * @default
+             */
+            email: string;
+            /**
+             * Is Administrator
+             * @default false
+             */
+            is_administrator: boolean;
+            /** Password */
+            password?: string | null;
+            /**
+             * Teams
+             * @default []
+             */
+            teams: components["schemas"]["TeamPlaceIn"][];
+            /** Username */
+            username: string;
+        };
+        /** PersonNotDone */
+        PersonNotDone: {
+            /** Code */
+            code: string;
+            /** Message */
+            message: string;
+            /** Username */
+            username: string;
+        };
+        /** PersonOut */
+        PersonOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Display Name */
+            display_name: string;
+            /** Email */
+            email: string | null;
+            /** Is Active */
+            is_active: boolean;
+            /** Is Administrator */
+            is_administrator: boolean;
+            /** Is Online */
+            is_online: boolean;
+            /** Kernel Count */
+            kernel_count: number;
+            /** Last Seen At */
+            last_seen_at: string | null;
+            /** Memory Bytes */
+            memory_bytes: number | null;
+            /** Storage Bytes */
+            storage_bytes: number | null;
+            /** Teams */
+            teams: components["schemas"]["PersonTeamOut"][];
+            /** Username */
+            username: string;
+            /** Version */
+            version: string;
+        };
+        /** PersonProjectOut */
+        PersonProjectOut: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Member Count */
+            member_count: number;
+            /** Name */
+            name: string;
+            /** Owner Count */
+            owner_count: number;
+            /** Role */
+            role: string;
+            /** Slug */
+            slug: string;
+            /** Team */
+            team: string;
+        };
+        /** PersonTeamOut */
+        PersonTeamOut: {
+            /** Is Personal */
+            is_personal: boolean;
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "member" | "admin";
+            /** Slug */
+            slug: string;
         };
         /** ProjectChange */
         ProjectChange: {
@@ -974,6 +1469,20 @@ export interface components {
             name: string;
             /** Team */
             team?: string | null;
+        };
+        /** ProjectNameOut */
+        ProjectNameOut: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /** Slug */
+            slug: string;
+            /** Team */
+            team: string;
         };
         /** ProjectOut */
         ProjectOut: {
@@ -1018,6 +1527,13 @@ export interface components {
             slug: string;
             /** Team */
             team: string;
+        };
+        /** QueueOut */
+        QueueOut: {
+            /** Length */
+            length: number;
+            /** Oldest Wait S */
+            oldest_wait_s: number | null;
         };
         /** QuotaOut */
         QuotaOut: {
@@ -1096,6 +1612,22 @@ export interface components {
              */
             stop_on_error: boolean;
         };
+        /** SignInOut */
+        SignInOut: {
+            /** Address */
+            address: string | null;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Is Open */
+            is_open: boolean;
+            /** Last Seen At */
+            last_seen_at: string | null;
+            /** User Agent */
+            user_agent: string;
+        };
         /** TeamIn */
         TeamIn: {
             /** Name */
@@ -1131,6 +1663,17 @@ export interface components {
             name: string;
             /**
              * Role
+             * @enum {string}
+             */
+            role: "member" | "admin";
+            /** Slug */
+            slug: string;
+        };
+        /** TeamPlaceIn */
+        TeamPlaceIn: {
+            /**
+             * Role
+             * @default member
              * @enum {string}
              */
             role: "member" | "admin";
@@ -1258,6 +1801,26 @@ export interface components {
             /** Reason */
             reason: string;
         };
+        /** WarningOut */
+        WarningOut: {
+            /** Code */
+            code: string;
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "warning" | "error";
+            /** Message */
+            message: string;
+            subject: components["schemas"]["WarningSubject"] | null;
+        };
+        /** WarningSubject */
+        WarningSubject: {
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+        };
         /** WrittenOut */
         WrittenOut: {
             entry: components["schemas"]["EntryOut"];
@@ -1271,6 +1834,215 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    kernels_app_api_administration_overview_overview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverviewOut"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_people_list_people: {
+        parameters: {
+            query?: {
+                search?: string;
+                sort?: string;
+                offset?: number;
+                limit?: number;
+                state?: "" | "active" | "disabled" | "online" | "administrator";
+                team?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOut_PersonOut_"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_people_make_person: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PersonIn"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadePersonOut"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_people_change_many: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkIn"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkOut"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_people_get_person: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonDetailOut"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_people_change_person: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PersonChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonDetailOut"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_people_set_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordSetIn"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    kernels_app_api_administration_people_make_password_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkOut"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_people_sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     notebooks_app_api_documents_get_document: {
         parameters: {
             query?: never;
