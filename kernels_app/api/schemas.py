@@ -89,7 +89,8 @@ class TerminalOut(Schema):
 class QuotaOut(Schema):
     quota: str
     title: str
-    limit: float | None
-    used: float
+    help: str
+    limit: float | list[str] | None
+    used: float | None
     unit: str
     origin: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.http import HttpRequest
@@ -9,6 +10,7 @@ from ninja import Router
 
 from kernels_app.api.schemas import QuotaOut
 from kernels_app.services.usage import usage_of
+from zasper_hub.accounts.access import team_for
 from zasper_hub.accounts.permissions import Need, caller_of, needs
 from zasper_hub.accounts.tokens import Scope
 
@@ -16,15 +18,7 @@ router = Router(tags=["usage"])
 
 
 @router.get("/usage", response=list[QuotaOut], auth=needs(Need.SIGNED_IN, Scope.READ))
-def my_usage(request: HttpRequest) -> list[dict[str, Any]]:
-    return [
-        {
-            "quota": use.quota,
-            "title": use.title,
-            "limit": use.limit,
-            "used": use.used,
-            "unit": use.unit,
-            "origin": use.origin,
-        }
-        for use in usage_of(caller_of(request).user)
-    ]
+def my_usage(request: HttpRequest, team: str | None = None) -> list[dict[str, Any]]:
+    """Each quota, as it counts in projects of the named team the caller is of; default: their personal one."""
+    user = caller_of(request).user
+    return [asdict(use) for use in usage_of(user, team_for(user, team) if team else None)]

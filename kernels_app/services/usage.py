@@ -6,65 +6,68 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from django.db.models import Q, Sum
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from kernels_app.models import LIVE_STATES, DailyUsage, Kernel, Run
-from notebooks_app.models import Blob, ProjectMembership, Role
+from kernels_app.selectors.compute import gib_hours_of, overlap_s, reserved_gib_hours
 from zasper_hub.accounts.models import Team, User
-from zasper_hub.accounts.quotas import DEFINITIONS, Quota
+from zasper_hub.accounts.quotas import DEFINITIONS, Quota, Value
 from zasper_hub.accounts.selectors.quotas import effective_quotas
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One quota and how much of it is used; `limit` None: as much as there is. `origin`: who set the limit."""
+    """One quota and how much of it is used.
+
+    `limit` None: as much as there is. `used` None: a limit of each kernel or project, of which nothing is used up.
+    """
 
     quota: str
     title: str
-    limit: float | None
-    used: float
+    help: str
     unit: str
-    origin: str = "site"
+    limit: Value
+    used: float | None
+    origin: str
 
 
 @dataclass(slots=True)
 class _Day:
     kernel_seconds: float = 0.0
+    reserved_gib_hours: float = 0.0
     run_seconds: float = 0.0
     run_count: int = 0
 
 
-def usage_of(user: User) -> list[Use]:
-    """The person's use of each quota."""
-    today = timezone.now().astimezone(UTC).date()
-    rolled_up = DailyUsage.objects.filter(user=user, day=today).first()
-    owned = ProjectMembership.objects.filter(user=user, role=Role.OWNER, project__deleted_at=None)
-    payload_bytes = (
-        Blob.objects.filter(references__document__project__in=owned.values("project"))
-        .distinct()
-        .aggregate(total=Sum("size_bytes"))["total"]
-        or 0
-    )
-    quotas = effective_quotas(user, Team.objects.filter(personal_of=user).first())
+def usage_of(user: User, team: Team | None = None) -> list[Use]:
+    """The person's use of each quota, with the limits that count for them in the team (default: their personal one)."""
+    quotas = effective_quotas(user, team or Team.objects.filter(personal_of=user).first())
+    figures = figures_of(user)
     return [
         Use(
-            Quota.MAX_KERNELS,
-            DEFINITIONS[Quota.MAX_KERNELS].title,
-            quotas.count(Quota.MAX_KERNELS),
-            Kernel.objects.filter(user=user, state__in=LIVE_STATES).count(),
-            DEFINITIONS[Quota.MAX_KERNELS].unit,
-            quotas.origin(Quota.MAX_KERNELS),
-        ),
-        Use(
-            "run_time_today",
-            "Computing today",
-            None,
-            round(rolled_up.run_seconds if rolled_up else 0.0, 1),
-            "s",
-        ),
-        Use("storage_outputs", "Large outputs kept in your projects", None, payload_bytes, "bytes"),
+            quota=quota.value,
+            title=definition.title,
+            help=definition.help,
+            unit=definition.unit,
+            limit=quotas[quota].value,
+            used=figures.get(quota),
+            origin=quotas.origin(quota).value,
+        )
+        for quota, definition in DEFINITIONS.items()
     ]
+
+
+def figures_of(user: User) -> dict[Quota, float]:
+    """What the person uses now of the quotas that can be used up."""
+    running = Kernel.objects.filter(user=user, state__in=LIVE_STATES).aggregate(
+        count=Count("pk"), memory_bytes=Sum("memory_limit_bytes")
+    )
+    return {
+        Quota.MAX_KERNELS: running["count"],
+        Quota.TOTAL_MEMORY_BYTES: running["memory_bytes"] or 0,
+        Quota.COMPUTE_GIB_HOURS: round(gib_hours_of(user.pk, timezone.now()), 3),
+    }
 
 
 def roll_up(day: date) -> int:
@@ -78,10 +81,12 @@ def roll_up(day: date) -> int:
         user__isnull=False,
         created_at__lt=end,
     )
-    for user_id, created_at, ready_at, ended_at in kernels.values_list(
-        "user_id", "created_at", "ready_at", "ended_at"
+    for user_id, created_at, ready_at, ended_at, limit_bytes in kernels.values_list(
+        "user_id", "created_at", "ready_at", "ended_at", "memory_limit_bytes"
     ).iterator():
-        use[user_id or 0].kernel_seconds += _overlap_s(ready_at or created_at, ended_at or now, start, end)
+        person = use[user_id or 0]
+        person.kernel_seconds += overlap_s(ready_at or created_at, ended_at or now, start, end)
+        person.reserved_gib_hours += reserved_gib_hours(limit_bytes, ready_at, ended_at or now, start, end)
     runs = Run.objects.filter(
         Q(finished_at=None) | Q(finished_at__gt=start), user__isnull=False, started_at__lt=end
     )
@@ -91,7 +96,7 @@ def roll_up(day: date) -> int:
         if started_at is None:
             continue
         person = use[user_id or 0]
-        person.run_seconds += _overlap_s(started_at, finished_at or now, start, end)
+        person.run_seconds += overlap_s(started_at, finished_at or now, start, end)
         person.run_count += start <= started_at < end
     for user_id, person in use.items():
         DailyUsage.objects.update_or_create(
@@ -99,12 +104,9 @@ def roll_up(day: date) -> int:
             day=day,
             defaults={
                 "kernel_seconds": person.kernel_seconds,
+                "reserved_gib_hours": person.reserved_gib_hours,
                 "run_seconds": person.run_seconds,
                 "run_count": person.run_count,
             },
         )
     return len(use)
-
-
-def _overlap_s(begins: datetime, ends: datetime, start: datetime, end: datetime) -> float:
-    return max((min(ends, end) - max(begins, start)).total_seconds(), 0.0)

@@ -20,6 +20,8 @@ OWN: Line = (Need.OWNER, Scope.MANAGE)
 ADMINISTER: Line = (Need.ADMINISTRATION, Scope.ADMIN)  # team administrators: their teams' part
 ADMINISTER_HUB: Line = (Need.STAFF, Scope.ADMIN)
 PUBLIC: Line = (Need.ANYONE, None)
+ADMIN: Line = (Need.STAFF, Scope.ADMIN)
+STEWARD: Line = (Need.TEAM_STEWARD, Scope.MANAGE)
 
 PROJECT = "/api/hub/v1/projects/<uuid:project_id>"
 DOCUMENT = "/api/hub/v1/documents/<uuid:document_id>"
@@ -82,6 +84,16 @@ HUB_API: dict[str, Line] = {
     "DELETE /api/hub/v1/kernels/<uuid:kernel_id>": RUN,
     "GET /api/hub/v1/kernelspecs": READ,
     "GET /api/hub/v1/usage": READ,
+    **{
+        f"{method} /api/hub/v1/admin/{whose}quotas": line
+        for whose, line in (
+            ("", ADMIN),
+            ("people/<str:username>/", ADMIN),
+            ("teams/<slug:team_slug>/", STEWARD),
+            ("teams/<slug:team_slug>/people/<str:username>/", STEWARD),
+        )
+        for method in ("GET", "PUT", "DELETE")
+    },
     f"GET {PROJECT}/terminals": RUN,
     f"POST {PROJECT}/terminals": RUN,
     f"DELETE {PROJECT}/terminals/<str:terminal_name>": RUN,
