@@ -1,16 +1,17 @@
 import { useEffect } from "preact/hooks";
-import type { Project, RecentDocument, Usage } from "../api/types";
+import type { Project, RecentDocument } from "../api/types";
 import { navigate, projectUrl } from "../router";
 import { onHubBack } from "../store/connection";
-import { formatAgo, formatAmount, formatTime, plural } from "../store/format";
+import { formatAgo, formatTime, plural } from "../store/format";
 import { registerCommands } from "../store/commands";
 import { me, shownName } from "../store/me";
 import { nameOf, parentOf } from "../store/paths";
 import { kernels, projects, recentDocuments, usage } from "../store/projects";
+import { UsageCard } from "./UsageCard";
 import { RunningList } from "../panels/RunningList";
 import { Button } from "../ui/Button";
 import { Icon } from "../ui/Icon";
-import { Loading, Meter } from "../ui/Progress";
+import { Loading } from "../ui/Progress";
 import { openNewProject } from "./NewProjectDialog";
 import { TopBar } from "./TopBar";
 
@@ -156,31 +157,6 @@ function ProjectList({ all }: { all: readonly Project[] }) {
           ))}
         </tbody>
       </table>
-    </section>
-  );
-}
-
-function UsageCard({ quotas }: { quotas: readonly Usage[] }) {
-  if (quotas.length === 0) return null;
-  return (
-    <section class="card">
-      <h2>Usage</h2>
-      <dl class="usage">
-        {quotas.map((quota) => (
-          <div key={quota.quota} class="usage-row">
-            <dt>{quota.title}</dt>
-            <dd title={quota.origin ? `From: ${quota.origin}` : undefined}>
-              {formatAmount(quota.used, quota.unit, quota.limit === null)}
-              {quota.limit !== null && <span class="muted"> of {formatAmount(quota.limit, quota.unit)}</span>}
-            </dd>
-            {quota.limit !== null && (
-              <dd class="usage-meter">
-                <Meter used={quota.used} limit={quota.limit} label={quota.title} />
-              </dd>
-            )}
-          </div>
-        ))}
-      </dl>
     </section>
   );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { formatAgo, formatAmount, formatBytes, plural } from "./format";
+import { formatAgo, formatBytes, formatMemory, plural } from "./format";
 
 test.each([
   [0, "0 bytes"],
@@ -36,13 +36,8 @@ describe("formatAgo", () => {
   });
 });
 
-test("amounts speak their unit", () => {
-  expect(formatAmount(2e9, "bytes")).toBe("2.0 GB");
-  expect(formatAmount(5400, "seconds")).toBe("1.5 h");
-  expect(formatAmount(90, "seconds")).toBe("2 min");
-  expect(formatAmount(3, "count")).toBe("3");
-  expect(formatAmount(3, "kernels", false)).toBe("3");
-  expect(formatAmount(2.5, "cores")).toBe("2.5 cores");
-  expect(plural(1, "file")).toBe("1 file");
-  expect(plural(1200, "file")).toBe("1,200 files");
+test("memory is told by powers of 1,024, as limits are given", () => {
+  expect(formatMemory(512 * 1024 ** 2)).toBe("512 MiB");
+  expect(formatMemory(2 * 1024 ** 3)).toBe("2 GiB");
+  expect(formatMemory(1.25 * 1024 ** 3)).toBe("1.3 GiB");
 });

@@ -12,6 +12,15 @@ export function formatBytes(size: number): string {
   return `${text} ${size === 1 ? "byte" : (UNITS[unit] ?? "TB")}`;
 }
 
+const GIB = 1024 ** 3;
+
+/** `512 MiB`, `1.5 GiB`: memory, by powers of 1,024 as its limits are given. */
+export function formatMemory(size: number): string {
+  if (size < GIB) return `${String(Math.round(size / 1024 ** 2))} MiB`;
+  const value = size / GIB;
+  return `${value >= 99.5 || Number.isInteger(value) ? String(Math.round(value)) : value.toFixed(1)} GiB`;
+}
+
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
@@ -35,19 +44,6 @@ export function formatAgo(time: string | null, nowMs: number = Date.now()): stri
 export function formatTime(time: string | null): string {
   if (time === null) return "";
   return new Date(time).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
-}
-
-/** An amount of a quota: bytes and seconds in their own words, anything else with its unit unless that follows anyway. */
-export function formatAmount(amount: number, unit: string, hasUnit = true): string {
-  switch (unit) {
-    case "bytes":
-      return formatBytes(amount);
-    case "seconds":
-    case "s":
-      return amount >= 3600 ? `${(amount / 3600).toFixed(amount >= 36_000 ? 0 : 1)} h` : `${String(Math.round(amount / 60))} min`;
-    default:
-      return [Number.isInteger(amount) ? amount.toLocaleString("en-GB") : amount.toFixed(1), hasUnit && unit !== "count" ? unit : ""].join(" ").trim();
-  }
 }
 
 export function plural(count: number, one: string, many = `${one}s`): string {
