@@ -41,3 +41,8 @@ test("memory is told by powers of 1,024, as limits are given", () => {
   expect(formatMemory(2 * 1024 ** 3)).toBe("2 GiB");
   expect(formatMemory(1.25 * 1024 ** 3)).toBe("1.3 GiB");
 });
+
+test("counted things have their plural", () => {
+  expect(plural(1, "file")).toBe("1 file");
+  expect(plural(1200, "file")).toBe("1,200 files");
+});
