@@ -20,7 +20,6 @@ OWN: Line = (Need.OWNER, Scope.MANAGE)
 ADMINISTER: Line = (Need.ADMINISTRATION, Scope.ADMIN)  # team administrators: their teams' part
 ADMINISTER_HUB: Line = (Need.STAFF, Scope.ADMIN)
 PUBLIC: Line = (Need.ANYONE, None)
-ADMIN: Line = (Need.STAFF, Scope.ADMIN)
 STEWARD: Line = (Need.TEAM_STEWARD, Scope.MANAGE)
 
 PROJECT = "/api/hub/v1/projects/<uuid:project_id>"
@@ -87,8 +86,8 @@ HUB_API: dict[str, Line] = {
     **{
         f"{method} /api/hub/v1/admin/{whose}quotas": line
         for whose, line in (
-            ("", ADMIN),
-            ("people/<str:username>/", ADMIN),
+            ("", ADMINISTER_HUB),
+            ("people/<str:username>/", ADMINISTER_HUB),
             ("teams/<slug:team_slug>/", STEWARD),
             ("teams/<slug:team_slug>/people/<str:username>/", STEWARD),
         )

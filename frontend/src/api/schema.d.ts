@@ -108,6 +108,25 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hub/v1/admin/people/{username}/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Person Quotas */
+        get: operations["kernels_app_api_quotas_person_quotas"];
+        /** Set Person Quotas */
+        put: operations["kernels_app_api_quotas_set_person_quotas"];
+        post?: never;
+        /** Unset Person Quotas */
+        delete: operations["kernels_app_api_quotas_unset_person_quotas"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hub/v1/admin/people/{username}/sign-out": {
         parameters: {
             query?: never;
@@ -120,6 +139,69 @@ export interface paths {
         /** Sign Out */
         post: operations["kernels_app_api_administration_people_sign_out"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Site Quotas */
+        get: operations["kernels_app_api_quotas_site_quotas"];
+        /** Set Site Quotas */
+        put: operations["kernels_app_api_quotas_set_site_quotas"];
+        post?: never;
+        /** Unset Site Quotas */
+        delete: operations["kernels_app_api_quotas_unset_site_quotas"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/teams/{team_slug}/people/{username}/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Member Quotas
+         * @description What a member of the team may, in the team's projects.
+         */
+        get: operations["kernels_app_api_quotas_member_quotas"];
+        /** Set Member Quotas */
+        put: operations["kernels_app_api_quotas_set_member_quotas"];
+        post?: never;
+        /** Unset Member Quotas */
+        delete: operations["kernels_app_api_quotas_unset_member_quotas"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/teams/{team_slug}/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Team Quotas */
+        get: operations["kernels_app_api_quotas_team_quotas"];
+        /**
+         * Set Team Quotas
+         * @description An administrator of the hub sets what the team may; one of the team asks for less within that.
+         */
+        put: operations["kernels_app_api_quotas_set_team_quotas"];
+        post?: never;
+        /** Unset Team Quotas */
+        delete: operations["kernels_app_api_quotas_unset_team_quotas"];
         options?: never;
         head?: never;
         patch?: never;
@@ -790,7 +872,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** My Usage */
+        /**
+         * My Usage
+         * @description Each quota, as it counts in projects of the named team the caller is of; default: their personal one.
+         */
         get: operations["kernels_app_api_usage_my_usage"];
         put?: never;
         post?: never;
@@ -888,6 +973,40 @@ export interface components {
             state: "up" | "draining" | "lost";
             /** Warnings */
             warnings: string[];
+        };
+        /**
+         * AdminQuotaOut
+         * @description One quota at one level. `own` null: nothing set here. A value of null: no limit.
+         */
+        AdminQuotaOut: {
+            /** Applies To Running */
+            applies_to_running: boolean;
+            /** Bound */
+            bound: number | string[] | null;
+            /** Effective */
+            effective: number | string[] | null;
+            /** Help */
+            help: string;
+            inherited: components["schemas"]["InheritedOut"];
+            /** Kind */
+            kind: string;
+            /** Level */
+            level: string;
+            /** Maximum */
+            maximum: number | null;
+            /** Minimum */
+            minimum: number | null;
+            /** Origin */
+            origin: string;
+            own: components["schemas"]["OwnOut"] | null;
+            /** Quota */
+            quota: string;
+            /** Title */
+            title: string;
+            /** Unit */
+            unit: string;
+            /** Used */
+            used: number | null;
         };
         /** BulkIn */
         BulkIn: {
@@ -1003,6 +1122,14 @@ export interface components {
              */
             type: "folder";
         };
+        /** InheritedOut */
+        InheritedOut: {
+            /** Origin */
+            origin: string;
+            /** Value */
+            value: number | string[] | null;
+        };
+        JsonValue: unknown;
         /** KernelChoice */
         KernelChoice: {
             /** Kernelspec Name */
@@ -1226,6 +1353,11 @@ export interface components {
             teams: number;
             /** Warnings */
             warnings: components["schemas"]["WarningOut"][];
+        };
+        /** OwnOut */
+        OwnOut: {
+            /** Value */
+            value: number | string[] | null;
         };
         /** OwnerOut */
         OwnerOut: {
@@ -1537,8 +1669,10 @@ export interface components {
         };
         /** QuotaOut */
         QuotaOut: {
+            /** Help */
+            help: string;
             /** Limit */
-            limit: number | null;
+            limit: number | string[] | null;
             /** Origin */
             origin: string;
             /** Quota */
@@ -1548,7 +1682,22 @@ export interface components {
             /** Unit */
             unit: string;
             /** Used */
-            used: number;
+            used: number | null;
+        };
+        /** QuotasIn */
+        QuotasIn: {
+            /**
+             * Unset
+             * @default []
+             */
+            unset: string[];
+            /**
+             * Values
+             * @default {}
+             */
+            values: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
         };
         /** RecentDocumentOut */
         RecentDocumentOut: {
@@ -2023,6 +2172,78 @@ export interface operations {
             };
         };
     };
+    kernels_app_api_quotas_person_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminQuotaOut"][];
+                };
+            };
+        };
+    };
+    kernels_app_api_quotas_set_person_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuotasIn"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminQuotaOut"][];
+                };
+            };
+        };
+    };
+    kernels_app_api_quotas_unset_person_quotas: {
+        parameters: {
+            query: {
+                quota: string[];
+            };
+            header?: never;
+            path: {
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminQuotaOut"][];
+                };
+            };
+        };
+    };
     kernels_app_api_administration_people_sign_out: {
         parameters: {
             query?: never;
@@ -2040,6 +2261,219 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    kernels_app_api_quotas_site_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminQuotaOut"][];
+                };
+            };
+        };
+    };
+    kernels_app_api_quotas_set_site_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuotasIn"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminQuotaOut"][];
+                };
+            };
+        };
+    };
+    kernels_app_api_quotas_unset_site_quotas: {
+        parameters: {
+            query: {
+                quota: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminQuotaOut"][];
+                };
+            };
+        };
+    };
+    kernels_app_api_quotas_member_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team_slug: string;
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminQuotaOut"][];
+                };
+            };
+        };
+    };
+    kernels_app_api_quotas_set_member_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team_slug: string;
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuotasIn"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminQuotaOut"][];
+                };
+            };
+        };
+    };
+    kernels_app_api_quotas_unset_member_quotas: {
+        parameters: {
+            query: {
+                quota: string[];
+            };
+            header?: never;
+            path: {
+                team_slug: string;
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminQuotaOut"][];
+                };
+            };
+        };
+    };
+    kernels_app_api_quotas_team_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team_slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminQuotaOut"][];
+                };
+            };
+        };
+    };
+    kernels_app_api_quotas_set_team_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team_slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuotasIn"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminQuotaOut"][];
+                };
+            };
+        };
+    };
+    kernels_app_api_quotas_unset_team_quotas: {
+        parameters: {
+            query: {
+                quota: string[];
+            };
+            header?: never;
+            path: {
+                team_slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminQuotaOut"][];
+                };
             };
         };
     };
@@ -3238,7 +3672,9 @@ export interface operations {
     };
     kernels_app_api_usage_my_usage: {
         parameters: {
-            query?: never;
+            query?: {
+                team?: string | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;
