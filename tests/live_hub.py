@@ -31,6 +31,17 @@ def free_port() -> int:
         return port
 
 
+def free_ports_in_a_row(count: int) -> int:
+    """The first of so many ports that nobody listens on."""
+    for _ in range(100):
+        first = free_port()
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+    raise AssertionError(f"no {count} free ports in a row")
+
+
 def wait_for(what: str, probe: Callable[[], T | None], *, timeout_s: float = 20, every_s: float = 0.1) -> T:
     """The first value of `probe` that is true; fails with `what` after the time."""
     deadline = time.monotonic() + timeout_s

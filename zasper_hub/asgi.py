@@ -11,12 +11,17 @@ http_application = get_asgi_application()
 
 # Only now: what follows needs Django's apps.
 from channels.routing import ProtocolTypeRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
 
 from kernels_app.consumers import websocket_urlpatterns as kernel_routes  # noqa: E402
 from notebooks_app.api.body_limit import BodyLimit  # noqa: E402
 from notebooks_app.consumers import websocket_urlpatterns as notebook_routes  # noqa: E402
+from zasper_hub.accounts.metrics import serve_metrics  # noqa: E402
+from zasper_hub.accounts.socket_watch import OpenSockets  # noqa: E402
 from zasper_hub.accounts.sockets import SocketRoutes  # noqa: E402
 from zasper_hub.daphne_flow import DaphneFlow  # noqa: E402
+
+serve_metrics(settings.METRICS_HOST, settings.METRICS_PORT, OpenSockets())
 
 websocket_urlpatterns = [*notebook_routes, *kernel_routes]
 

@@ -10,19 +10,37 @@ import contextlib
 import sys
 from typing import Any
 
-from celery.signals import task_success
+from celery.signals import task_failure, task_prerun, task_success
 from django.conf import settings
+from prometheus_client import Counter, Gauge
 
+from zasper_hub.accounts.metrics import serve_metrics
 from zasper_hub.celery import app
+
+TASKS = Counter(
+    "hub_tasks", "Periodic and background work that ended, by name and outcome.", ["task", "outcome"]
+)
+LAST_TASK = Gauge("hub_last_task_timestamp_seconds", "When the worker began its last piece of work.")
 
 
 @task_success.connect
-def show_health(**_: Any) -> None:
+def show_health(sender: Any = None, **_: Any) -> None:
     """For `python -m zasper_hub.embedded.health`: beat asks for something every ten seconds."""
+    TASKS.labels(str(getattr(sender, "name", "")), "ok").inc()
     path = settings.HEALTH_FILE
     if path is not None:
         with contextlib.suppress(OSError):
             path.touch()
+
+
+@task_failure.connect
+def count_failure(sender: Any = None, **_: Any) -> None:
+    TASKS.labels(str(getattr(sender, "name", "")), "failed").inc()
+
+
+@task_prerun.connect
+def note_begin(**_: Any) -> None:
+    LAST_TASK.set_to_current_time()
 
 
 def main() -> int:
@@ -36,6 +54,7 @@ def main() -> int:
         without_mingle=True,
         without_heartbeat=True,
     )
+    serve_metrics(settings.METRICS_HOST, settings.METRICS_PORT)
     worker.start()
     return int(worker.exitcode or 0)
 

@@ -176,6 +176,9 @@ class BlockingMemoryTransport:
     def last_id(self, log: str) -> StreamId | None:
         return self._store.last_id(log)
 
+    def log_length(self, log: str) -> int:
+        return len(self.read_log(log))
+
     def trim_log(self, log: str, *, up_to: StreamId) -> None:
         self._store.trim_log(log, up_to)
 

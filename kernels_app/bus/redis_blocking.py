@@ -39,6 +39,9 @@ class BlockingRedisTransport:
         [reply] = self._request([commands.last_id_command(log)])
         return commands.last_id_result(reply)
 
+    def log_length(self, log: str) -> int:
+        return int(cast(int, self._one(("XLEN", log))))
+
     def trim_log(self, log: str, *, up_to: StreamId) -> None:
         self._one(commands.trim_command(log, up_to))
 

@@ -46,6 +46,8 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     output_limits: FoldingLimits = FoldingLimits()
     provisioner: str = "process"
     containers: ContainerSettings = ContainerSettings()
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
 
 
 def read_config(environment: Mapping[str, str]) -> NodeConfig:
@@ -85,6 +87,8 @@ def read_config(environment: Mapping[str, str]) -> NodeConfig:
         output_limits=_output_limits(environment),
         provisioner=provisioner,
         containers=_container_settings(environment),
+        metrics_host=environment.get("NODE_METRICS_HOST") or "127.0.0.1",
+        metrics_port=_port(environment, "NODE_METRICS_PORT"),
     )
 
 
@@ -121,6 +125,13 @@ def _container_settings(environment: Mapping[str, str]) -> ContainerSettings:
         default_memory_bytes=None if memory_mb is None else memory_mb << 20,
         default_process_count=_count(environment, "NODE_KERNEL_PROCESSES") or default.default_process_count,
     )
+
+
+def _port(environment: Mapping[str, str], name: str) -> int | None:
+    port = _count(environment, name)
+    if port is not None and port > 65535:
+        raise ConfigError(f"{name} is no port: {port}")
+    return port
 
 
 def _count(environment: Mapping[str, str], name: str) -> int | None:

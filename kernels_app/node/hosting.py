@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import assert_never
 
@@ -86,6 +87,16 @@ class KernelHost:
     @property
     def kernel_count(self) -> int:
         return sum(1 for _ in self._live())
+
+    def count_by_state(self) -> dict[str, int]:
+        """Live kernels; may be called from any thread."""
+        return dict(
+            Counter(
+                hosted.kernel.state.name
+                for hosted in list(self._hosted.values())
+                if hosted.kernel.state.name not in ENDED
+            )
+        )
 
     @property
     def is_busy(self) -> bool:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import secrets
 import signal
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_never
 
@@ -22,6 +23,7 @@ from kernels_app.node.environment import RefusedVariable
 from kernels_app.node.kernelspecs import UnknownKernelspec
 from kernels_app.node.launching import Launcher, LaunchRefused
 from kernels_app.node.lifecycle import ENDED, READY, State
+from kernels_app.node.metrics import LAUNCH_SECONDS
 from kernels_app.node.outbox import Outbox
 from kernels_app.node.output_log import OutputLog
 from kernels_app.node.provisioners.base import NodeProvisioner
@@ -102,6 +104,7 @@ class Kernel:
         self._start_timer: asyncio.TimerHandle | None = None
         self._pauses: set[str] = set()
         self._is_left = False
+        self._launch_began_s = 0.0
 
     async def run(self, record: KernelRecord | None = None) -> None:
         """From start to end, or from where an earlier life of the node left it. Never raises, but for cancellation."""
@@ -248,11 +251,13 @@ class Kernel:
     def _carry_out(self, action: lifecycle.Action) -> None:
         match action:
             case lifecycle.Launch():
+                self._launch_began_s = time.monotonic()
                 self._spawn(self._launch())
             case lifecycle.Announce():
                 self._announce_when_settled()
             case lifecycle.OpenQueue():
                 self._keep_record()
+                LAUNCH_SECONDS.observe(time.monotonic() - self._launch_began_s)
                 if self._provisioner is not None:
                     self._provisioner.forget_output()  # its greeting is not its last words
                 self.runs.open()

@@ -15,6 +15,7 @@ from kernels_app.bus.opening import open_transport
 from kernels_app.node.config import ConfigError, NodeConfig, read_config
 from kernels_app.node.kernelspecs import Kernelspecs, kernelspec_folders
 from kernels_app.node.launching import Launcher
+from kernels_app.node.metrics import NodeState, serve_metrics
 from kernels_app.node.provisioners.base import NodeProvisioner
 from kernels_app.node.provisioners.guardian import Guardian
 from kernels_app.node.provisioners.process import ProcessProvisioner
@@ -42,8 +43,13 @@ def main() -> int:
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIG
+    # The shape of the hub's own lines.
+    logging.Formatter.converter = time.gmtime
     logging.basicConfig(
-        level=config.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+        level=config.log_level,
+        format="timestamp='%(asctime)sZ' level='%(levelname)s' event='%(message)s' logger='%(name)s'",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+        stream=sys.stderr,
     )
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -101,7 +107,15 @@ async def run_node(config: NodeConfig) -> None:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, supervisor.stop)
-        await supervisor.run()
+        stop_metrics = serve_metrics(
+            config.metrics_host,
+            config.metrics_port,
+            NodeState(supervisor.kernel_counts, supervisor.terminal_count),
+        )
+        try:
+            await supervisor.run()
+        finally:
+            stop_metrics()
     except OSError as error:
         raise ConfigError(f"The node cannot use its folders: {error}") from error
     finally:

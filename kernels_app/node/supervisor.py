@@ -69,12 +69,20 @@ class Supervisor:
         self._kernelspecs: list[KernelSpecInfo] = []
         self._position = FROM_START
         self._host: KernelHost | None = None
+        self._terminals: TerminalHost | None = None
         self._stopping = asyncio.Event()
         self._adopted: list[KernelRecord] = []
 
     def stop(self) -> None:
         """Ends the node in good order; a second call changes nothing."""
         self._stopping.set()
+
+    def kernel_counts(self) -> dict[str, int]:
+        """Live kernels by state; may be called from any thread."""
+        return {} if self._host is None else self._host.count_by_state()
+
+    def terminal_count(self) -> int:
+        return 0 if self._terminals is None else self._terminals.terminal_count
 
     async def run(self) -> None:
         """Returns when `stop` was called. Raises LeaseHeld, LeaseLost."""
@@ -95,7 +103,7 @@ class Supervisor:
                 start_timeout_s=self._config.start_timeout_s,
                 output_limits=self._config.output_limits,
             )
-            terminals = TerminalHost(
+            terminals = self._terminals = TerminalHost(
                 tasks,
                 node_id=self._config.node_id,
                 fence=self._registration.fence,

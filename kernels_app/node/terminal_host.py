@@ -83,7 +83,7 @@ class TerminalHost:
 
     @property
     def terminal_count(self) -> int:
-        return sum(1 for hosted in self._hosted.values() if hosted.terminal.ended is None)
+        return sum(1 for hosted in list(self._hosted.values()) if hosted.terminal.ended is None)
 
     def handle(self, command: AnyTerminalCommand) -> None:
         """Carries out a command; one of another life of this node is refused."""

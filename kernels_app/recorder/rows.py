@@ -20,6 +20,7 @@ from kernels_app.runs.apply import apply, new_cell_state
 from kernels_app.runs.footprint import cells_of, changes_notebook, kernel_changes, moment, run_changes
 from kernels_app.selectors.cells import cell_state_of
 from kernels_app.selectors.kernels import UNFINISHED_STATES
+from kernels_app.selectors.metrics import observe_start
 from notebooks_app.models import CellOutput, Document
 from notebooks_app.services.blobs import refer_to_blobs
 from notebooks_app.services.file_hints import send_kernels_hint
@@ -167,6 +168,8 @@ def _apply_to_kernel(document_id: UUID, kernel_id: str, changes: Sequence[Kernel
     kernels = Kernel.objects.filter(pk=key, document_id=document_id, state__in=LIVE_STATES)
     ready = next((change for change in changes if change.state in _READY_STATES), None)
     became_ready = ready is not None and kernels.filter(ready_at=None).update(ready_at=moment(ready.at)) > 0
+    if became_ready:
+        observe_start(key)
     last = changes[-1]
     if last.state not in LIVE_STATES:
         return kernels.update(state=last.state, reason=last.reason[:500], ended_at=moment(last.at)) > 0

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 import structlog
+from prometheus_client import Histogram
 
 from kernels_app.bus.envelopes import AskKernel, KernelAnswer, decode_mail, encode
 from kernels_app.bus.identifiers import KernelId, Mailbox, NodeId, StreamId, command_stream, mailbox_stream
@@ -29,6 +30,12 @@ SIGN_OF_LIFE_S = 60.0
 MAX_QUESTIONS = 1_000  # under way in one process
 TRIM_EVERY = 100
 TRIM_BYTES = 4 * 1024 * 1024
+# The wire's clock names each entry; one observation a batch of a node, never a message.
+RELAY_SECONDS = Histogram(
+    "hub_relay_seconds",
+    "From a node's batch being on the wire until this process reads it.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
 
 
 class WebMailbox:
@@ -106,6 +113,7 @@ class WebMailbox:
             group.create_task(self._show_life())
             count = size_bytes = 0
             async for entry in self.transport.follow_log(mailbox_stream(self.name), after=StreamId("0-0")):
+                RELAY_SECONDS.observe(max(time.time() - int(entry.id.partition("-")[0]) / 1000, 0))
                 self._take(entry.payload)
                 count += 1
                 size_bytes += len(entry.payload)

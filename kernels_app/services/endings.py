@@ -8,8 +8,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import Q, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 from django.utils import timezone
 
 from kernels_app.bus.envelopes import KernelEvent, NodeStarted, NodeStopped, StopKernel
@@ -18,6 +17,7 @@ from kernels_app.bus.operations import AnyOperation, KernelChanged, KernelStateN
 from kernels_app.errors import NotFound
 from kernels_app.models import LIVE_STATES, Kernel, KernelState, Node, Run, RunState
 from kernels_app.selectors.kernels import UNFINISHED_STATES, live_kernel
+from kernels_app.selectors.metrics import observe_start
 from kernels_app.services.delivery import command_publication, write_or_leave
 from kernels_app.services.hub_log import (
     batch_publications,
@@ -154,10 +154,13 @@ def record_kernel_event(event: KernelEvent) -> None:
             Q(state__in=(KernelState.PENDING, KernelState.STARTING))
             | Q(document_id__isnull=True) & ~Q(state=KernelState.STOPPING)
         )
-        fields: dict[str, object] = {"state": event.state, "last_activity_at": now}
-        if event.state in ("idle", "busy"):
-            fields["ready_at"] = Coalesce("ready_at", Value(now))
-        changeable.update(**fields)
+        is_changed = changeable.update(state=event.state, last_activity_at=now)
+        if (
+            is_changed
+            and event.state in ("idle", "busy")
+            and known.filter(ready_at=None).update(ready_at=now)
+        ):
+            observe_start(kernel_id)
 
 
 def end_leftover_runs() -> int:

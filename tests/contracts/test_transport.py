@@ -457,6 +457,7 @@ async def test_synchronous_code_shares_the_wire(transport: Transport, wire: Wire
         results.append(blocking.write([Publication(b"a", log="log", entry_id=StreamId("3-0"))]))
         results.append(blocking.read_log("log"))
         results.append(blocking.last_id("log"))
+        results.append((blocking.log_length("log"), blocking.log_length("absent")))
         blocking.put_value("key", b"1")
         results.append(blocking.get_value("key"))
         blocking.delete_value("key")
@@ -474,7 +475,7 @@ async def test_synchronous_code_shares_the_wire(transport: Transport, wire: Wire
         thread.start()
     await eventually(lambda: heard == [b"a"] and not threads[0].is_alive())
     assert results == [
-        ["3-0"], [None], [Entry(StreamId("3-0"), b"a")], "3-0", b"1", None, {"a": b"1"}, True, [],
+        ["3-0"], [None], [Entry(StreamId("3-0"), b"a")], "3-0", (1, 0), b"1", None, {"a": b"1"}, True, [],
     ]  # fmt: skip
     assert await transport.acquire_lease("lease", holder="node", ttl_s=30) is None
     blocking.close()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from zasper_hub.accounts.metrics import QUOTA_REFUSALS
+
 
 class CodeMeaning(NamedTuple):
     """How one error code leaves the hub."""
@@ -210,6 +212,10 @@ class QuotaExceeded(TooMany):
     """`details` has `quota`, `limit`, `used`, `unit`, `origin`, and of kernels those that count: `kernels`."""
 
     code = "quota_exceeded"
+
+    def __init__(self, message: str = "", *, code: str | None = None, **details: Any) -> None:
+        super().__init__(message, code=code, **details)
+        QUOTA_REFUSALS.labels(str(details.get("quota", "other"))).inc()
 
 
 class TooSlow(HubError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -21,6 +22,8 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from zasper_hub.accounts.errors import TooMany
 from zasper_hub.accounts.selectors.access_changes import HINT_GROUP, AccessChanges, NewChanges
@@ -171,6 +174,30 @@ def may_have_missed(socket: WatchedSocket, changed: NewChanges) -> bool:
     """Whether a change of its person's access may have been committed after its admission was looked up."""
     changed_at = changed.recent.get(socket.caller.user.pk)
     return changed_at is not None and changed_at > socket.admitted_at - SETTLED_AFTER
+
+
+def sockets_by_kind() -> tuple[int, Counter[str]]:
+    """How many people have a socket open in this process, and how many sockets there are of each consumer.
+
+    May be called from any thread.
+    """
+    watches = list(_WATCHES.values())
+    kinds = Counter(type(socket).__name__ for watch in watches for socket in list(watch._sockets))
+    return len({user_id for watch in watches for user_id in list(watch._counts)}), kinds
+
+
+class OpenSockets(Collector):
+    """The WebSockets of this process, and the people behind them, for Prometheus."""
+
+    def collect(self) -> Iterator[Metric]:
+        people_count, kinds = sockets_by_kind()
+        yield GaugeMetricFamily(
+            "hub_people_online", "People with a socket open in this process.", people_count
+        )
+        sockets = GaugeMetricFamily("hub_sockets", "Open WebSockets of this process.", labels=["kind"])
+        for kind, count in sorted(kinds.items()):
+            sockets.add_metric([kind], count)
+        yield sockets
 
 
 def _is_expired(caller: Caller, now: datetime) -> bool:

@@ -12,6 +12,7 @@ sign-out, a disabled account, or a token that was revoked or expired, the socket
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -114,6 +115,8 @@ class HubConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has
         await handler(message)
 
     async def connect(self) -> None:
+        # Each socket has a task of its own: this is in its own log lines alone.
+        structlog.contextvars.bind_contextvars(request_id=secrets.token_hex(8))
         self.admitted_at = timezone.now()
         try:
             self.caller = await database_sync_to_async(self._admit)()

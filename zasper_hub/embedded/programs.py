@@ -66,6 +66,14 @@ def node_environment(layout: Layout, environment: Environment, redis_url: str) -
     }
 
 
+def metrics_environment(environment: Environment, offset: int) -> dict[str, str]:
+    """On one machine each program has a port of its own."""
+    if environment.hub_metrics_port is None:
+        return {}
+    port = environment.hub_metrics_port + offset
+    return {"HUB_METRICS_PORT": str(port), "HUB_METRICS_HOST": environment.hub_metrics_host}
+
+
 def valkey_program(layout: Layout) -> Program:
     return Program(
         name="valkey",
@@ -101,27 +109,29 @@ def hub_programs(
 ) -> list[Program]:
     """web, recorder, worker and node."""
     hub = hub_environment(layout, environment, secret_key)
+    web, recorder, worker, node = (metrics_environment(environment, offset) for offset in range(4))
     return [
         Program(
             "web",
             web_command("--fd", str(listener_fd)),
-            hub,
+            hub | web,
             stop_rank=0,
             stop_timeout_s=3,
             inherited_fds=(listener_fd,),
         ),
-        Program("worker", worker_command(), hub, stop_rank=0, stop_timeout_s=3),
+        Program("worker", worker_command(), hub | worker, stop_rank=0, stop_timeout_s=3),
         Program(
             "node",
             (sys.executable, "-m", "kernels_app.node"),
-            node_environment(layout, environment, hub["REDIS_URL"]),
+            node_environment(layout, environment, hub["REDIS_URL"])
+            | {name.replace("HUB_", "NODE_"): value for name, value in node.items()},
             stop_rank=1,
             stop_timeout_s=4,
         ),
         Program(
             "recorder",
             recorder_command(),
-            hub,
+            hub | recorder,
             stop_rank=2,
             stop_timeout_s=2,
         ),

@@ -8,7 +8,7 @@ import dj_database_url
 
 from zasper_hub.embedded.layout import run_dir_of
 from zasper_hub.settings.environment import BASE_DIR, Environment, read_environment
-from zasper_hub.settings.log_lines import configure_log_lines
+from zasper_hub.settings.log_lines import configure_log_lines, library_lines
 from zasper_hub.settings.people import *
 from zasper_hub.settings.people import origins_of
 from zasper_hub.settings.quotas import quota_defaults
@@ -26,6 +26,7 @@ HUB_MAX_TERMINALS_PER_PROJECT = ENV.hub_max_terminals_per_project
 HUB_TERMINAL_IDLE_HOURS = ENV.hub_terminal_idle_hours
 # For what is converted with the kernels' packages; kernels themselves are started by the node.
 KERNEL_PYTHON = ENV.hub_kernel_python
+METRICS_HOST, METRICS_PORT = ENV.hub_metrics_host, ENV.hub_metrics_port
 HEALTH_FILE = ENV.hub_health_file
 MAX_FILE_BYTES = ENV.hub_max_upload_mb * 1024 * 1024
 
@@ -46,6 +47,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "zasper_hub.accounts.observed_requests.ObservedRequests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "zasper_hub.accounts.middleware.SecurityHeaders",
@@ -179,7 +181,7 @@ X_FRAME_OPTIONS = "DENY"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {"line": {"()": library_lines}},
     "filters": {
         # A hub that starts is asked every moment whether it is ready yet; its "no" is no error.
         "not_readiness": {

@@ -51,6 +51,9 @@ class Environment(BaseSettings):
     hub_allowed_kernelspecs: str | None = None
     hub_max_terminals_per_project: int = Field(default=10, ge=0)
     hub_terminal_idle_hours: int = Field(default=12, ge=1)
+    # Of web; the embedded hub gives recorder, worker and node the three ports after it.
+    hub_metrics_port: int | None = Field(default=None, ge=1, le=65532)
+    hub_metrics_host: str = "127.0.0.1"
     # Touched by recorder and worker after each round that succeeded.
     hub_health_file: Path | None = None
     hub_max_upload_mb: int = Field(default=2048, ge=1)

@@ -8,6 +8,17 @@ import sys
 
 import structlog
 
+_KNOWN: list[structlog.types.Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+_WRITTEN: list[structlog.types.Processor] = [
+    structlog.processors.StackInfoRenderer(),
+    structlog.processors.format_exc_info,
+    structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+]
+
 
 def configure_log_lines(level_name: str) -> None:
     """`timestamp='2026-11-22T16:37:29Z' level='warning' event='node_lost' node_id='local'` on standard error.
@@ -16,16 +27,17 @@ def configure_log_lines(level_name: str) -> None:
     plain: with the values of local variables they would tell tokens and the sources of cells.
     """
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.StackInfoRenderer(),
-            structlog.processors.format_exc_info,
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
-        ],
+        processors=[*_KNOWN, *_WRITTEN],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level_name]),
         logger_factory=_StandardError(),
+    )
+
+
+def library_lines() -> logging.Formatter:
+    """The same shape, request id included, for what Django and other packages log."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*_KNOWN, structlog.stdlib.add_logger_name],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_WRITTEN],
     )
 
 

@@ -12,7 +12,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from kernels_app.recorder.program import Recorder
+from kernels_app.selectors.metrics import HubState
 from notebooks_app.wire import close_hub_transport, hub_transport
+from zasper_hub.accounts.metrics import serve_metrics
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +25,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
+        serve_metrics(settings.METRICS_HOST, settings.METRICS_PORT, HubState())
         asyncio.run(_run())
 
 
