@@ -33,7 +33,7 @@ def stop_kernels_of_ids(reach: Reach, ids: Iterable[UUID]) -> Stopped:
     found = {
         kernel.pk: kernel for kernel in kernels_in(reach).filter(pk__in=wanted).select_related("project")
     }
-    _stop(list(found.values()), reason=BY_ADMINISTRATOR, actor=reach.user)
+    stop_and_note(list(found.values()), reason=BY_ADMINISTRATOR, actor=reach.user)
     return Stopped(list(found), [pk for pk in wanted if pk not in found])
 
 
@@ -41,15 +41,14 @@ def stop_chosen_kernels(reach: Reach, *, owner: str = "", team: str = "", node: 
     """Stops all kernels within reach that these name (all three empty: all)."""
     chosen = _chosen(kernels_in(reach), owner=owner, team=team, node=node)
     kernels = list(chosen.select_related("project"))
-    _stop(kernels, reason=BY_ADMINISTRATOR, actor=reach.user)
+    stop_and_note(kernels, reason=BY_ADMINISTRATOR, actor=reach.user)
     return Stopped([kernel.pk for kernel in kernels])
 
 
 def stop_kernels_of(person: User, *, reason: str, actor: User) -> int:
     """Stops all kernels that a person started; how many."""
     kernels = list(kernels_in(Reach(actor, None)).filter(user=person).select_related("project"))
-    _stop(kernels, reason=reason, actor=actor)
-    return len(kernels)
+    return stop_and_note(kernels, reason=reason, actor=actor)
 
 
 def _chosen(kernels: QuerySet[Kernel], *, owner: str, team: str, node: str) -> QuerySet[Kernel]:
@@ -63,9 +62,12 @@ def _chosen(kernels: QuerySet[Kernel], *, owner: str, team: str, node: str) -> Q
 
 
 @transaction.atomic
-def _stop(kernels: list[Kernel], *, reason: str, actor: User) -> None:
+def stop_and_note(kernels: list[Kernel], *, reason: str, actor: User) -> int:
+    """Stops these (with `.project`) and notes each in the audit log; how many were not being stopped already."""
+    count = 0
     for kernel in kernels:
         if stop_kernel(kernel, reason=reason):
+            count += 1
             audit.record(
                 "kernel_stopped_by_admin",
                 actor=actor,
@@ -73,3 +75,4 @@ def _stop(kernels: list[Kernel], *, reason: str, actor: User) -> None:
                 team_id=kernel.project.team_id,
                 user_id=kernel.user_id,
             )
+    return count

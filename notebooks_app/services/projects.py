@@ -18,6 +18,7 @@ from zasper_hub.accounts.errors import TooMany
 from zasper_hub.accounts.models import Team, User
 from zasper_hub.accounts.names import MAX_SLUG_LENGTH, clean_name, slugs_for
 from zasper_hub.accounts.services import audit
+from zasper_hub.accounts.services.teams import lock_team
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ def create_project(user: User, *, name: str, team_slug: str | None = None) -> Pr
     """
     name = clean_name(name, "project")
     team = team_for(user, team_slug) if team_slug else Team.objects.get(personal_of=user)
+    lock_team(team)  # it may be being deleted
     if Project.objects.filter(created_by=user, deleted_at=None).count() >= MAX_PROJECTS:
         raise TooMany(f"You have {MAX_PROJECTS} projects. Delete some first.")
     project = _create_project(user, team, name)
@@ -147,6 +149,7 @@ def purge_deleted_projects(now: datetime) -> int:
             continue
         project.delete()
         purged += 1
+    Team.objects.filter(deleted_at__isnull=False, projects=None).delete()
     return purged
 
 

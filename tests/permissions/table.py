@@ -19,13 +19,15 @@ RUN: Line = (Need.EDITOR, Scope.RUN)
 OWN: Line = (Need.OWNER, Scope.MANAGE)
 ADMINISTER: Line = (Need.ADMINISTRATION, Scope.ADMIN)  # team administrators: their teams' part
 ADMINISTER_HUB: Line = (Need.STAFF, Scope.ADMIN)
+ADMINISTER_TEAM: Line = (Need.TEAM_STEWARD, Scope.ADMIN)
 PUBLIC: Line = (Need.ANYONE, None)
 STEWARD: Line = (Need.TEAM_STEWARD, Scope.MANAGE)
 
 PROJECT = "/api/hub/v1/projects/<uuid:project_id>"
 DOCUMENT = "/api/hub/v1/documents/<uuid:document_id>"
-ADMIN = "/api/hub/v1/admin"
-PERSON = f"{ADMIN}/people/<str:username>"
+ADMIN_API = "/api/hub/v1/admin"
+PERSON = f"{ADMIN_API}/people/<str:username>"
+ADMIN_TEAM = f"{ADMIN_API}/teams/<slug:team_slug>"
 TEAM = "/api/hub/v1/teams/<slug:team_slug>"
 
 HUB_API: dict[str, Line] = {
@@ -96,15 +98,30 @@ HUB_API: dict[str, Line] = {
     f"GET {PROJECT}/terminals": RUN,
     f"POST {PROJECT}/terminals": RUN,
     f"DELETE {PROJECT}/terminals/<str:terminal_name>": RUN,
-    f"GET {ADMIN}/overview": ADMINISTER,
-    f"GET {ADMIN}/people": ADMINISTER,
-    f"POST {ADMIN}/people": ADMINISTER_HUB,
-    f"POST {ADMIN}/people/bulk": ADMINISTER_HUB,
+    f"GET {ADMIN_API}/overview": ADMINISTER,
+    f"GET {ADMIN_API}/people": ADMINISTER,
+    f"POST {ADMIN_API}/people": ADMINISTER_HUB,
+    f"POST {ADMIN_API}/people/bulk": ADMINISTER_HUB,
     f"GET {PERSON}": ADMINISTER,
     f"PATCH {PERSON}": ADMINISTER_HUB,
+    f"DELETE {PERSON}": ADMINISTER_HUB,
     f"POST {PERSON}/password": ADMINISTER_HUB,
     f"POST {PERSON}/password-link": ADMINISTER_HUB,
     f"POST {PERSON}/sign-out": ADMINISTER_HUB,
+    f"GET {ADMIN_API}/teams": ADMINISTER,
+    f"POST {ADMIN_API}/teams": ADMINISTER_HUB,
+    f"GET {ADMIN_TEAM}": ADMINISTER_TEAM,
+    f"PATCH {ADMIN_TEAM}": ADMINISTER_TEAM,
+    f"DELETE {ADMIN_TEAM}": ADMINISTER_TEAM,  # in truth administrators of the hub only
+    f"POST {ADMIN_TEAM}/members": ADMINISTER_TEAM,
+    f"DELETE {ADMIN_TEAM}/members": ADMINISTER_TEAM,
+    f"GET {ADMIN_API}/kernels": ADMINISTER,
+    f"POST {ADMIN_API}/kernels/stop": ADMINISTER,
+    f"GET {ADMIN_API}/nodes": ADMINISTER_HUB,
+    f"GET {ADMIN_API}/nodes/<str:node_id>": ADMINISTER_HUB,
+    f"POST {ADMIN_API}/nodes/<str:node_id>/drain": ADMINISTER_HUB,
+    f"POST {ADMIN_API}/nodes/<str:node_id>/undrain": ADMINISTER_HUB,
+    f"DELETE {ADMIN_API}/nodes/<str:node_id>": ADMINISTER_HUB,
 }
 
 JUPYTER_ROOT = "/jupyter/<hub_project:jupyter_project>"

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from ninja import Router
 
-from kernels_app.api.administration import overview, people
+from kernels_app.api.administration import kernels, nodes, overview, people, teams
 
-routers: list[Router] = [overview.router, people.router]
+routers: list[Router] = [
+    overview.router,
+    people.router,
+    teams.router,
+    kernels.router,
+    nodes.router,
+]

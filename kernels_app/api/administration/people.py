@@ -18,11 +18,13 @@ from kernels_app.api.administration.schemas import (
     PersonDetailOut,
     PersonIn,
     PersonOut,
+    Removed,
     Row,
 )
-from kernels_app.api.administration.shapes import shaped_kernels, shaped_people
-from kernels_app.errors import HubError
+from kernels_app.api.administration.shapes import removed, shaped_kernels, shaped_people
+from kernels_app.errors import HubError, Invalid
 from kernels_app.selectors import administration as select
+from kernels_app.services import departures
 from kernels_app.services import people as services
 from kernels_app.services.stopping import BY_ADMINISTRATOR, stop_kernels_of
 from zasper_hub.accounts.models import TeamRole, User
@@ -130,6 +132,22 @@ def change_person(request: HttpRequest, username: str, body: PersonChange) -> Ro
         version=body.version,
     )
     return _detail(changed, reach)
+
+
+@router.delete("/admin/people/{str:username}", response=Removed, auth=_HUB)
+def delete_person(
+    request: HttpRequest,
+    username: str,
+    projects: Literal["trash", "hand_over"] = "trash",
+    to: Filter = "",
+) -> Row:
+    reach = reach_of(caller_of(request).user)
+    heir = None
+    if projects == "hand_over":
+        if not to:
+            raise Invalid("Say to whom the projects go.", field="to")
+        heir = reach.person(to)
+    return removed(departures.delete_person(reach.person(username), actor=reach.user, to=heir))
 
 
 @router.post("/admin/people/{str:username}/password", response={204: None}, auth=_HUB)

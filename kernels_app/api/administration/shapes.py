@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from kernels_app.api.administration.schemas import Row
 from kernels_app.bus.envelopes import NodeInfo
 from kernels_app.models import Kernel, KernelState, Node
 from kernels_app.selectors.administration import is_online, memberships_of_people, queue_positions
-from zasper_hub.accounts.models import Team, TeamMembership, User
+from kernels_app.services.departures import Removed
+from zasper_hub.accounts.models import TeamMembership, User
 from zasper_hub.accounts.reach import Reach
 from zasper_hub.accounts.services.people_administration import person_version
-from zasper_hub.accounts.versions import version_of
+from zasper_hub.accounts.services.teams import team_version
 
 
 def shaped_kernels(kernels: list[Kernel]) -> list[Row]:
@@ -95,10 +95,6 @@ def shaped_teams(teams: list[Any], storage: dict[int, int | None]) -> list[Row]:
     ]
 
 
-def team_version(team: Team) -> str:
-    return version_of(team.name)
-
-
 def member(membership: TeamMembership) -> Row:
     person = membership.user
     return {
@@ -107,6 +103,16 @@ def member(membership: TeamMembership) -> Row:
         "role": membership.role,
         "is_active": person.is_active,
         "joined_at": membership.created_at,
+    }
+
+
+def removed(gone: Removed) -> Row:
+    return {
+        "stopped_kernels": gone.stopped_kernels,
+        "projects": [
+            {"id": project.project_id, "name": project.name, "outcome": project.outcome, "to": project.to}
+            for project in gone.projects
+        ],
     }
 
 
@@ -153,7 +159,3 @@ def _whole(value: float | None) -> int | None:
 
 def seconds_since(moment: datetime | None, now: datetime) -> float | None:
     return None if moment is None else round((now - moment).total_seconds(), 1)
-
-
-def not_done(failures: dict[UUID, str]) -> list[Row]:
-    return [{"id": str(pk), "code": "not_found", "message": message} for pk, message in failures.items()]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
-from zasper_hub.accounts.errors import Conflict, Invalid, LastOwner, NotFound, TooMany
-from zasper_hub.accounts.models import Team, TeamMembership, TeamRole, User
-from zasper_hub.accounts.names import clean_name, slugs_for
+from zasper_hub.accounts.errors import Conflict, Exists, Invalid, LastOwner, NotFound, TooMany
+from zasper_hub.accounts.models import Invitation, Team, TeamMembership, TeamRole, User
+from zasper_hub.accounts.names import MAX_SLUG_LENGTH, clean_name, slugs_for
 from zasper_hub.accounts.services import audit
+from zasper_hub.accounts.versions import check_version, version_of
 
 MAX_TEAMS = 50  # shared teams one person may have made or run
 _SLUG_TRIES = 50
@@ -38,6 +40,80 @@ def create_team(user: User, *, name: str) -> Team:
 
 
 @transaction.atomic
+def make_team_for(administrator: User, *, name: str, slug: str | None = None, actor: User) -> Team:
+    """A shared team made by an administrator of the hub for somebody who will run it.
+
+    Raises:
+        Invalid: the name. Exists: the slug is taken.
+    """
+    name = clean_name(name, "team")
+    if slug is None:
+        team = _create_team(name, name)
+    else:
+        try:
+            with transaction.atomic():
+                team = Team.objects.create(slug=slug.lower(), name=name)
+        except IntegrityError as error:
+            raise Exists("That address is taken by another team.") from error
+    TeamMembership.objects.create(team=team, user=administrator, role=TeamRole.ADMIN)
+    audit.record(
+        "team_created",
+        actor=actor,
+        target=f"team:{team.slug}",
+        team_id=team.pk,
+        user_id=administrator.pk,
+    )
+    return team
+
+
+@transaction.atomic
+def rename_team(team: Team, *, name: str, actor: User, version: str | None = None) -> Team:
+    """The team under another name; its slug, and so its addresses, stay.
+
+    Raises:
+        Invalid: the name, or the team is personal. Conflict: it changed since the caller looked.
+    """
+    _check_shared(team)
+    locked = lock_team(team)
+    check_version(version, team_version(locked))
+    locked.name = clean_name(name, "team")
+    locked.save(update_fields=["name"])
+    audit.record("team_renamed", actor=actor, target=f"team:{team.slug}", team_id=team.pk, name=locked.name)
+    return locked
+
+
+def team_version(team: Team) -> str:
+    return version_of(team.name)
+
+
+def retire_team(team: Team) -> None:
+    """Takes a team away from everybody and frees its slug; its row stays for the projects in the trash.
+
+    In a transaction that has locked it. Rows that nothing needs any more are deleted with the trash.
+    """
+    for membership in team.memberships.all():
+        membership.delete()  # its signal checks what the person has open
+    Invitation.objects.filter(team=team, revoked_at=None).update(revoked_at=timezone.now())
+    mark = f"-deleted-{team.pk}"
+    team.slug = f"{team.slug[: MAX_SLUG_LENGTH - len(mark)]}{mark}"
+    team.personal_of = None
+    team.deleted_at = timezone.now()
+    team.save(update_fields=["slug", "personal_of", "deleted_at"])
+
+
+def lock_team(team: Team) -> Team:
+    """The team's row, locked: who changes its members or projects at once waits here.
+
+    Raises:
+        NotFound: it was deleted meanwhile.
+    """
+    locked = Team.objects.select_for_update(no_key=True).filter(pk=team.pk, deleted_at=None).first()
+    if locked is None:
+        raise NotFound("There is no such team any more.")
+    return locked
+
+
+@transaction.atomic
 def set_team_member(team: Team, person: User, role: TeamRole, *, actor: User) -> TeamMembership:
     """Adds a person to a shared team, or changes their role.
 
@@ -46,6 +122,7 @@ def set_team_member(team: Team, person: User, role: TeamRole, *, actor: User) ->
         LastOwner: the last administrator would become a member.
     """
     _check_shared(team)
+    lock_team(team)
     if role != TeamRole.ADMIN:
         _keep_an_administrator(team, person)
     membership, _created = TeamMembership.objects.update_or_create(
@@ -84,8 +161,7 @@ def _check_shared(team: Team) -> None:
 
 
 def _keep_an_administrator(team: Team, person: User) -> None:
-    # The lock makes two administrators who remove each other at once wait for one another.
-    Team.objects.select_for_update(no_key=True).get(pk=team.pk)
+    lock_team(team)  # two administrators who remove each other at once wait for one another
     admins = TeamMembership.objects.filter(team=team, role=TeamRole.ADMIN)
     if admins.filter(user=person).exists() and not admins.exclude(user=person).exists():
         raise LastOwner("A team needs an administrator: make another person administrator first.")

@@ -1,0 +1,140 @@
+"""Admin API: teams."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from django.http import HttpRequest
+from ninja import Query, Router, Status
+
+from kernels_app.api.administration.schemas import (
+    AdminMemberOut,
+    AdminTeamIn,
+    AdminTeamOut,
+    Removed,
+    Row,
+    TeamChange,
+    TeamDetailOut,
+)
+from kernels_app.api.administration.shapes import member, removed, shaped_teams
+from kernels_app.errors import Forbidden, Invalid
+from kernels_app.selectors import administration as select
+from kernels_app.services import departures
+from zasper_hub.accounts.access import person_named
+from zasper_hub.accounts.models import Team, TeamRole
+from zasper_hub.accounts.paging import Filter, PageIn, PageOut, Part, part_of
+from zasper_hub.accounts.permissions import Need, caller_of, needs
+from zasper_hub.accounts.reach import reach_of
+from zasper_hub.accounts.schemas import TeamMemberIn
+from zasper_hub.accounts.services import teams as services
+from zasper_hub.accounts.tokens import Scope
+
+router = Router(tags=["administration"])
+
+_HUB = needs(Need.STAFF, Scope.ADMIN)
+_ONE = needs(Need.TEAM_STEWARD, Scope.ADMIN)
+_PATH = "/admin/teams/{slug:team_slug}"
+
+SORTS = {
+    name: name
+    for name in (
+        "slug",
+        "name",
+        "member_count",
+        "project_count",
+        "kernel_count",
+        "memory_bytes",
+        "created_at",
+    )
+}
+
+
+class TeamsPage(PageIn):
+    personal: bool = False
+
+
+@router.get("/admin/teams", response=PageOut[AdminTeamOut], auth=needs(Need.ADMINISTRATION, Scope.ADMIN))
+def list_teams(request: HttpRequest, page: Query[TeamsPage]) -> Part:
+    reach = reach_of(caller_of(request).user)
+    teams = select.teams_in(reach, search=page.search, is_personal=page.personal)
+    return part_of(teams, page, sorts=SORTS, default="name", shape=lambda rows: shaped_teams(rows, {}))
+
+
+@router.post("/admin/teams", response={201: TeamDetailOut}, auth=_HUB)
+def make_team(request: HttpRequest, body: AdminTeamIn) -> Status[Row]:
+    actor = caller_of(request).user
+    administrator = actor if body.administrator is None else person_named(body.administrator)
+    team = services.make_team_for(administrator, name=body.name, slug=body.slug, actor=actor)
+    return Status(201, _detail(team))
+
+
+@router.get(_PATH, response=TeamDetailOut, auth=_ONE)
+def get_team(request: HttpRequest, team_slug: str) -> Row:
+    return _detail(_team(request, team_slug))
+
+
+@router.patch(_PATH, response=TeamDetailOut, auth=_ONE)
+def change_team(request: HttpRequest, team_slug: str, body: TeamChange) -> Row:
+    team = _team(request, team_slug)
+    if body.name is not None:
+        team = services.rename_team(team, name=body.name, actor=caller_of(request).user, version=body.version)
+    return _detail(team)
+
+
+@router.post(f"{_PATH}/members", response={201: AdminMemberOut}, auth=_ONE)
+def set_member(request: HttpRequest, team_slug: str, body: TeamMemberIn) -> Status[Row]:
+    person = person_named(body.username)
+    membership = services.set_team_member(
+        _team(request, team_slug), person, TeamRole(body.role), actor=caller_of(request).user
+    )
+    return Status(201, member(membership))
+
+
+@router.delete(f"{_PATH}/members", response={204: None}, auth=_ONE)
+def remove_member(request: HttpRequest, team_slug: str, username: Filter) -> Status[None]:
+    person = person_named(username, or_disabled=True)
+    services.remove_team_member(_team(request, team_slug), person, actor=caller_of(request).user)
+    return Status(204, None)
+
+
+@router.delete(_PATH, response=Removed, auth=_ONE)
+def delete_team(
+    request: HttpRequest, team_slug: str, projects: Literal["trash", "move"] = "trash", to: Filter = ""
+) -> Row:
+    """Administrators of the hub only: what goes to the trash is not only the team administrators'."""
+    actor = caller_of(request).user
+    if not reach_of(actor).is_hub:
+        raise Forbidden("Only administrators of the hub may delete a team.")
+    target: Team | None = None
+    if projects == "move":
+        if not to:
+            raise Invalid("Say to which team the projects move.", field="to")
+        target = reach_of(actor).team(to)
+    return removed(departures.delete_team(_team(request, team_slug), actor=actor, to=target))
+
+
+def _team(request: HttpRequest, slug: str) -> Team:
+    return reach_of(caller_of(request).user).team(slug)
+
+
+def _detail(team: Team) -> Row:
+    [row] = select.with_team_figures(Team.objects.filter(pk=team.pk))
+    projects: list[Any] = list(select.projects_of_team(team))
+    return {
+        **shaped_teams([row], {})[0],
+        "members": [
+            member(membership)
+            for membership in team.memberships.select_related("user").order_by("created_at", "pk")
+        ],
+        "projects": [
+            {
+                "id": project.pk,
+                "slug": project.slug,
+                "name": project.name,
+                "member_count": project.member_count,
+                "kernel_count": project.kernel_count,
+                "last_opened_at": project.last_opened_at,
+            }
+            for project in projects
+        ],
+    }

@@ -1,0 +1,49 @@
+"""Nodes drained, put to use again, and forgotten."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from kernels_app.errors import Conflict, NotFound
+from kernels_app.models import Kernel, Node
+from zasper_hub.accounts.models import User
+from zasper_hub.accounts.services import audit
+
+
+@transaction.atomic
+def drain_node(node: Node, *, is_draining: bool, actor: User) -> Node:
+    """The node, taking no new kernels (those it has go on), or taking them again. Harmless when repeated.
+
+    Raises:
+        Conflict: it is lost.
+    """
+    before, after = ("up", "draining") if is_draining else ("draining", "up")
+    changed = Node.objects.filter(pk=node.pk, state=before).update(state=after)
+    node.refresh_from_db()
+    if node.state != after:
+        raise Conflict(
+            "The node does not answer: there is nothing to drain. Remove it if it is gone for good."
+        )
+    if changed:
+        action = "node_drained" if is_draining else "node_undrained"
+        audit.record(action, actor=actor, target=f"node:{node.pk}")
+    return node
+
+
+@transaction.atomic
+def remove_node(node: Node, *, actor: User) -> None:
+    """Forgets a node that is lost; its ended kernels stay, without a node.
+
+    Raises:
+        Conflict: it is not lost. NotFound: somebody else removed it.
+    """
+    locked = Node.objects.select_for_update().filter(pk=node.pk).first()
+    if locked is None:
+        raise NotFound("There is no such node.")
+    if locked.state != "lost":
+        raise Conflict(
+            "The node answers. Drain it and end its program first; when it is lost it can be removed."
+        )
+    Kernel.objects.filter(node=locked).update(node=None)
+    locked.delete()
+    audit.record("node_removed", actor=actor, target=f"node:{node.pk}")
