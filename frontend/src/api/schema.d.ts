@@ -4,6 +4,109 @@
  */
 
 export interface paths {
+    "/api/hub/v1/admin/kernels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Kernels */
+        get: operations["kernels_app_api_administration_kernels_list_kernels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/kernels/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stop Kernels */
+        post: operations["kernels_app_api_administration_kernels_stop_kernels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Nodes */
+        get: operations["kernels_app_api_administration_nodes_list_nodes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/nodes/{node_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Node */
+        get: operations["kernels_app_api_administration_nodes_get_node"];
+        put?: never;
+        post?: never;
+        /** Remove */
+        delete: operations["kernels_app_api_administration_nodes_remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/nodes/{node_id}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Drain */
+        post: operations["kernels_app_api_administration_nodes_drain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/nodes/{node_id}/undrain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Undrain */
+        post: operations["kernels_app_api_administration_nodes_undrain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hub/v1/admin/overview": {
         parameters: {
             query?: never;
@@ -67,7 +170,8 @@ export interface paths {
         get: operations["kernels_app_api_administration_people_get_person"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Delete Person */
+        delete: operations["kernels_app_api_administration_people_delete_person"];
         options?: never;
         head?: never;
         /** Change Person */
@@ -158,6 +262,64 @@ export interface paths {
         post?: never;
         /** Unset Site Quotas */
         delete: operations["kernels_app_api_quotas_unset_site_quotas"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/teams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Teams */
+        get: operations["kernels_app_api_administration_teams_list_teams"];
+        put?: never;
+        /** Make Team */
+        post: operations["kernels_app_api_administration_teams_make_team"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/teams/{team_slug}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Team */
+        get: operations["kernels_app_api_administration_teams_get_team"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Team
+         * @description Administrators of the hub only: what goes to the trash is not only the team administrators'.
+         */
+        delete: operations["kernels_app_api_administration_teams_delete_team"];
+        options?: never;
+        head?: never;
+        /** Change Team */
+        patch: operations["kernels_app_api_administration_teams_change_team"];
+        trace?: never;
+    };
+    "/api/hub/v1/admin/teams/{team_slug}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Set Member */
+        post: operations["kernels_app_api_administration_teams_set_member"];
+        /** Remove Member */
+        delete: operations["kernels_app_api_administration_teams_remove_member"];
         options?: never;
         head?: never;
         patch?: never;
@@ -929,6 +1091,25 @@ export interface components {
             /** Team */
             team: string;
         };
+        /** AdminMemberOut */
+        AdminMemberOut: {
+            /** Display Name */
+            display_name: string;
+            /** Is Active */
+            is_active: boolean;
+            /**
+             * Joined At
+             * Format: date-time
+             */
+            joined_at: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "member" | "admin";
+            /** Username */
+            username: string;
+        };
         /** AdminNodeOut */
         AdminNodeOut: {
             /** Cpu Total */
@@ -1007,6 +1188,43 @@ export interface components {
             unit: string;
             /** Used */
             used: number | null;
+        };
+        /** AdminTeamIn */
+        AdminTeamIn: {
+            /** Administrator */
+            administrator?: string | null;
+            /** Name */
+            name: string;
+            /** Slug */
+            slug?: string | null;
+        };
+        /** AdminTeamOut */
+        AdminTeamOut: {
+            /** Administrator Count */
+            administrator_count: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Is Personal */
+            is_personal: boolean;
+            /** Kernel Count */
+            kernel_count: number;
+            /** Member Count */
+            member_count: number;
+            /** Memory Bytes */
+            memory_bytes: number | null;
+            /** Name */
+            name: string;
+            /** Project Count */
+            project_count: number;
+            /** Slug */
+            slug: string;
+            /** Storage Bytes */
+            storage_bytes: number | null;
+            /** Version */
+            version: string;
         };
         /** BulkIn */
         BulkIn: {
@@ -1201,6 +1419,89 @@ export interface components {
              */
             kernel_id: string;
         };
+        /** KernelsPage */
+        KernelsPage: {
+            /**
+             * Limit
+             * @default 50
+             */
+            limit: number;
+            /**
+             * Node
+             * @default
+             */
+            node: string;
+            /**
+             * Offset
+             * @default 0
+             */
+            offset: number;
+            /**
+             * Owner
+             * @default
+             */
+            owner: string;
+            /**
+             * Project
+             * @default
+             */
+            project: string;
+            /**
+             * Search
+             * @default
+             */
+            search: string;
+            /**
+             * Sort
+             * @default
+             */
+            sort: string;
+            /**
+             * State
+             * @default
+             */
+            state: string;
+            /**
+             * Team
+             * @default
+             */
+            team: string;
+        };
+        /** KernelsStopIn */
+        KernelsStopIn: {
+            /**
+             * All
+             * @default false
+             */
+            all: boolean;
+            /**
+             * Ids
+             * @default []
+             */
+            ids: string[];
+            /**
+             * Node
+             * @default
+             */
+            node: string;
+            /**
+             * Owner
+             * @default
+             */
+            owner: string;
+            /**
+             * Team
+             * @default
+             */
+            team: string;
+        };
+        /** KernelsStopped */
+        KernelsStopped: {
+            /** Failed */
+            failed: components["schemas"]["NotDone"][];
+            /** Stopped */
+            stopped: string[];
+        };
         /** KernelspecOut */
         KernelspecOut: {
             /** Display Name */
@@ -1319,6 +1620,15 @@ export interface components {
             /** Token */
             token: string;
         };
+        /** NotDone */
+        NotDone: {
+            /** Code */
+            code: string;
+            /** Id */
+            id: string;
+            /** Message */
+            message: string;
+        };
         /** OpenedDocumentOut */
         OpenedDocumentOut: {
             /** Epoch */
@@ -1365,6 +1675,53 @@ export interface components {
             display_name: string;
             /** Username */
             username: string;
+        };
+        /**
+         * PageIn
+         * @description The part of a list that is wanted.
+         */
+        PageIn: {
+            /**
+             * Limit
+             * @default 50
+             */
+            limit: number;
+            /**
+             * Offset
+             * @default 0
+             */
+            offset: number;
+            /**
+             * Search
+             * @default
+             */
+            search: string;
+            /**
+             * Sort
+             * @default
+             */
+            sort: string;
+        };
+        /** PageOut[AdminKernelOut] */
+        PageOut_AdminKernelOut_: {
+            /** Items */
+            items: components["schemas"]["AdminKernelOut"][];
+            /** Total */
+            total: number;
+        };
+        /** PageOut[AdminNodeOut] */
+        PageOut_AdminNodeOut_: {
+            /** Items */
+            items: components["schemas"]["AdminNodeOut"][];
+            /** Total */
+            total: number;
+        };
+        /** PageOut[AdminTeamOut] */
+        PageOut_AdminTeamOut_: {
+            /** Items */
+            items: components["schemas"]["AdminTeamOut"][];
+            /** Total */
+            total: number;
         };
         /** PageOut[PersonOut] */
         PageOut_PersonOut_: {
@@ -1646,6 +2003,23 @@ export interface components {
             /** Team */
             team: string;
         };
+        /** ProjectOutcome */
+        ProjectOutcome: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "trashed" | "handed_over" | "moved";
+            /** To */
+            to?: string | null;
+        };
         /** ProjectReference */
         ProjectReference: {
             /**
@@ -1715,6 +2089,13 @@ export interface components {
             path: string;
             project: components["schemas"]["ProjectReference"];
         };
+        /** Removed */
+        Removed: {
+            /** Projects */
+            projects: components["schemas"]["ProjectOutcome"][];
+            /** Stopped Kernels */
+            stopped_kernels: number;
+        };
         /** RunOut */
         RunOut: {
             /** Cell Id */
@@ -1777,6 +2158,45 @@ export interface components {
             /** User Agent */
             user_agent: string;
         };
+        /** TeamChange */
+        TeamChange: {
+            /** Name */
+            name?: string | null;
+            /** Version */
+            version?: string | null;
+        };
+        /** TeamDetailOut */
+        TeamDetailOut: {
+            /** Administrator Count */
+            administrator_count: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Is Personal */
+            is_personal: boolean;
+            /** Kernel Count */
+            kernel_count: number;
+            /** Member Count */
+            member_count: number;
+            /** Members */
+            members: components["schemas"]["AdminMemberOut"][];
+            /** Memory Bytes */
+            memory_bytes: number | null;
+            /** Name */
+            name: string;
+            /** Project Count */
+            project_count: number;
+            /** Projects */
+            projects: components["schemas"]["TeamProjectOut"][];
+            /** Slug */
+            slug: string;
+            /** Storage Bytes */
+            storage_bytes: number | null;
+            /** Version */
+            version: string;
+        };
         /** TeamIn */
         TeamIn: {
             /** Name */
@@ -1828,6 +2248,52 @@ export interface components {
             role: "member" | "admin";
             /** Slug */
             slug: string;
+        };
+        /** TeamProjectOut */
+        TeamProjectOut: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Kernel Count */
+            kernel_count: number;
+            /** Last Opened At */
+            last_opened_at: string | null;
+            /** Member Count */
+            member_count: number;
+            /** Name */
+            name: string;
+            /** Slug */
+            slug: string;
+        };
+        /** TeamsPage */
+        TeamsPage: {
+            /**
+             * Limit
+             * @default 50
+             */
+            limit: number;
+            /**
+             * Offset
+             * @default 0
+             */
+            offset: number;
+            /**
+             * Personal
+             * @default false
+             */
+            personal: boolean;
+            /**
+             * Search
+             * @default
+             */
+            search: string;
+            /**
+             * Sort
+             * @default
+             */
+            sort: string;
         };
         /** TerminalIn */
         TerminalIn: {
@@ -1983,6 +2449,171 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    kernels_app_api_administration_kernels_list_kernels: {
+        parameters: {
+            query?: {
+                search?: string;
+                sort?: string;
+                offset?: number;
+                limit?: number;
+                state?: string;
+                owner?: string;
+                team?: string;
+                node?: string;
+                project?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOut_AdminKernelOut_"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_kernels_stop_kernels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KernelsStopIn"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KernelsStopped"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_nodes_list_nodes: {
+        parameters: {
+            query?: {
+                search?: string;
+                sort?: string;
+                offset?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOut_AdminNodeOut_"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_nodes_get_node: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminNodeOut"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_nodes_remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    kernels_app_api_administration_nodes_drain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminNodeOut"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_nodes_undrain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminNodeOut"];
+                };
+            };
+        };
+    };
     kernels_app_api_administration_overview_overview: {
         parameters: {
             query?: never;
@@ -2096,6 +2727,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PersonDetailOut"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_people_delete_person: {
+        parameters: {
+            query?: {
+                projects?: "trash" | "hand_over";
+                to?: string;
+            };
+            header?: never;
+            path: {
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Removed"];
                 };
             };
         };
@@ -2327,6 +2983,177 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["AdminQuotaOut"][];
                 };
+            };
+        };
+    };
+    kernels_app_api_administration_teams_list_teams: {
+        parameters: {
+            query?: {
+                search?: string;
+                sort?: string;
+                offset?: number;
+                limit?: number;
+                personal?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOut_AdminTeamOut_"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_teams_make_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AdminTeamIn"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamDetailOut"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_teams_get_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team_slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamDetailOut"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_teams_delete_team: {
+        parameters: {
+            query?: {
+                projects?: "trash" | "move";
+                to?: string;
+            };
+            header?: never;
+            path: {
+                team_slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Removed"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_teams_change_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team_slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeamChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamDetailOut"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_teams_set_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team_slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeamMemberIn"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminMemberOut"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_teams_remove_member: {
+        parameters: {
+            query: {
+                username: string;
+            };
+            header?: never;
+            path: {
+                team_slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
