@@ -43,6 +43,9 @@ export type Entry = Refined<Schemas["EntryOut"], { type: EntryType }>;
 export type Folder = Refined<Schemas["FolderOut"], { type: "folder"; entries: Entry[] }>;
 export type TrashEntry = Schemas["TrashOut"];
 
+export type VersionReason = "auto" | "run_all" | "close" | "named";
+export type Version = Refined<Schemas["VersionOut"], { reason: VersionReason }>;
+
 export type Kernel = Refined<Schemas["KernelOut"], { state: KernelState }>;
 export type Kernelspec = Schemas["KernelspecOut"];
 export type Usage = Schemas["QuotaOut"];

@@ -5,6 +5,7 @@ import type { Command } from "../store/commands";
 import * as cells from "./cellActions";
 import type { OpenNotebook } from "./openNotebook";
 import * as runs from "./runActions";
+import { nameVersion } from "./versions";
 
 /** Where the keyboard is: told by the view, which knows its elements. */
 export interface KeyboardPlace {
@@ -100,6 +101,9 @@ export function notebookCommands(notebook: OpenNotebook, place: KeyboardPlace): 
     { id: "notebook.split", title: "Split the cell at the cursor", group: EDIT_MODE, keys: ["Ctrl-Shift--"], whileTyping: true, when: () => typing() && canEdit(), run: () => cells.splitAtCursor(notebook) },
     { id: "notebook.move-up", title: "Move the selected cells up", group: COMMAND_MODE, keys: ["Ctrl-Shift-ArrowUp", "Alt-ArrowUp"], when: editable, run: () => cells.moveSelected(notebook, -1) },
     { id: "notebook.move-down", title: "Move the selected cells down", group: COMMAND_MODE, keys: ["Ctrl-Shift-ArrowDown", "Alt-ArrowDown"], when: editable, run: () => cells.moveSelected(notebook, 1) },
+
+    // Every change is saved by itself: what a person who saves means is a state to come back to.
+    { id: "notebook.name-version", title: "Name this version", group: BOTH, keys: ["Mod-S"], whileTyping: true, when: openEditable, run: () => nameVersion(notebook.versions) },
 
     // Looks
     { id: "notebook.toggle-output", title: "Hide or show the outputs", group: COMMAND_MODE, keys: ["O"], when: editable, run: () => cells.toggleHidden(notebook, "outputs_hidden") },

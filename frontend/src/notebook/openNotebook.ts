@@ -21,6 +21,7 @@ import { createOutputLog, type OutputLog } from "../store/outputLog";
 import { toast } from "../ui/toast";
 import { RunsClient } from "./runsClient";
 import { CellSelection } from "./selection";
+import { NotebookVersions } from "./versions";
 
 /** Edits of an earlier history of this notebook that never reached the hub. */
 export interface RecoveredDraft {
@@ -43,6 +44,7 @@ export class OpenNotebook {
   readonly runs: RunsClient;
   readonly selection: CellSelection;
   readonly live: LiveEditors;
+  readonly versions: NotebookVersions;
   readonly editors = new Map<string, CellEditor>();
   readonly host: EditorHost;
   /** Markdown cells that show their source. */
@@ -106,6 +108,7 @@ export class OpenNotebook {
       connect: (handlers) => new HubSocket({ ...handlers, url: `/ws/runs/${info.id}` }),
       onRefused: (error) => toast({ text: error.message, kind: "error" }),
     });
+    this.versions = new NotebookVersions(info.id, () => documentToNbformat(this.doc), this.provider.hasUnsentEdits);
     this.log.onGap(() => this.runs.resume());
     this.language = computed(() => {
       const kernelspec = this.kernelspecs.value.find((spec) => spec.name === this.kernelspecName.value);

@@ -7,6 +7,7 @@ import { kernelspecs } from "../panels/fileMenus";
 import { RunningPanel } from "../panels/RunningPanel";
 import { StatusBar } from "../panels/StatusBar";
 import { TrashPanel } from "../panels/TrashPanel";
+import { VersionsPanel } from "../panels/VersionsPanel";
 import { navigate, projectUrl } from "../router";
 import { CloseCode } from "../socket";
 import { registerCommands } from "../store/commands";
@@ -80,6 +81,8 @@ export function ProjectPage({ project, path }: { project: Project; path: string 
               side={
                 panel === "files" ? (
                   <FilesPanel project={project} actions={work.actions} />
+                ) : panel === "versions" ? (
+                  <VersionsPanel versions={active?.status.value.versions} canEdit={canEdit(project)} />
                 ) : panel === "running" ? (
                   <RunningPanel project={project} onNewTerminal={() => void work.actions.newTerminal("")} />
                 ) : (

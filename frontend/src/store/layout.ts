@@ -1,6 +1,7 @@
 import { effect, signal } from "@preact/signals";
 
-export type PanelName = "files" | "running" | "trash";
+export const PANEL_NAMES = ["files", "versions", "running", "trash"] as const;
+export type PanelName = (typeof PANEL_NAMES)[number];
 
 interface Layout {
   panel: PanelName | null;
@@ -17,7 +18,7 @@ function stored(): Layout {
   const initial: Layout = { panel: isNarrow ? null : "files", sideWidth: INITIAL_SIDE_WIDTH_PX };
   try {
     const saved = JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Layout>;
-    const panel = saved.panel === null || saved.panel === "files" || saved.panel === "running" || saved.panel === "trash" ? saved.panel : initial.panel;
+    const panel = saved.panel === null ? null : (PANEL_NAMES.find((name) => name === saved.panel) ?? initial.panel);
     return {
       // On a phone the panel covers the page; start with the page.
       panel: isNarrow ? null : panel,

@@ -1,5 +1,6 @@
 import { signal, type Signal } from "@preact/signals";
 import type { KernelState } from "../api/types";
+import type { NotebookVersions } from "../notebook/versions";
 
 /** What the status bar says about an open tab. The view in the tab writes it, the shell shows it. */
 export interface TabStatus {
@@ -17,6 +18,8 @@ export interface TabStatus {
   people?: readonly PersonHere[];
   /** The person may not edit. */
   readOnly?: boolean;
+  /** Of an open notebook. */
+  versions?: NotebookVersions;
 }
 
 /** `saved`: the hub has it. `on-disk`: in the database and the file too. `offline`: kept here until the hub is back. */
