@@ -189,7 +189,7 @@ def browser_client() -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Set up Zasper Hub in this folder.")
     parser.add_argument("--dev", action="store_true", help="also what the tests and linters need")
-    parser.add_argument("--npm", nargs=argparse.REMAINDER, help="set up, then run npm with these words")
+    parser.add_argument("--npm", nargs=argparse.REMAINDER, help="run npm with these words; the browser client is not built")
     arguments = parser.parse_args()
     try:
         with (ROOT / ".setup.lock").open("w") as lock:
@@ -198,7 +198,8 @@ def main() -> int:
             hub_packages(dev=arguments.dev)
             kernel_packages()
             browser_packages()
-            browser_client()
+            if not arguments.npm:
+                browser_client()
             if arguments.dev:
                 client_packages()
         if arguments.npm:

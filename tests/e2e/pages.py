@@ -59,8 +59,11 @@ class NotebookPage:
 
     def open(self) -> NotebookPage:
         self.page.goto(self._url)
-        expect(self.page.get_by_role("article").first).to_be_visible()
+        self.wait_until_open()
         return self
+
+    def wait_until_open(self) -> None:
+        expect(self.page.get_by_role("article").first).to_be_visible()
 
     def cell(self, cell_id: str) -> Locator:
         cell = self.page.locator(f'article[data-cell-id="{cell_id}"]')

@@ -1,5 +1,6 @@
 import { useEffect } from "preact/hooks";
 import { messageOf } from "../api/errors";
+import type { Version } from "../api/types";
 import { nameVersion, type NotebookVersions, titleOfVersion } from "../notebook/versions";
 import { formatAgo, formatTime } from "../store/format";
 import { IconButton } from "../ui/Button";
@@ -31,6 +32,10 @@ function VersionList({ versions, canEdit }: { versions: NotebookVersions; canEdi
     }, REFRESH_MS);
     return () => clearInterval(timer);
   }, [versions]);
+  const show = async (version: Version): Promise<void> => {
+    const dialog = await import("./VersionDialog").catch(() => null); // store/lateParts.ts tells of it
+    dialog?.showVersion(versions, version, canEdit);
+  };
   const list = versions.list.data.value;
   const error = versions.list.error.value;
   if (list === null) return error ? <p class="inline-error panel-note">{messageOf(error)}</p> : <Loading />;
@@ -39,7 +44,7 @@ function VersionList({ versions, canEdit }: { versions: NotebookVersions; canEdi
     <ul class="version-list">
       {list.map((version) => (
         <li key={version.id}>
-          <button type="button" class={`version-row ${version.reason === "named" ? "version-named" : ""}`} title={formatTime(version.created_at)} onClick={() => void import("./VersionDialog").then(({ showVersion }) => showVersion(versions, version, canEdit))}>
+          <button type="button" class={`version-row ${version.reason === "named" ? "version-named" : ""}`} title={formatTime(version.created_at)} onClick={() => void show(version)}>
             <Icon name={version.reason === "named" ? "save" : version.reason === "run_all" ? "run-all" : "clock"} size={15} />
             <span class="version-text">
               <span class="truncate">{titleOfVersion(version)}</span>
