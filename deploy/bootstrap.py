@@ -189,7 +189,7 @@ def browser_client() -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Set up Zasper Hub in this folder.")
     parser.add_argument("--dev", action="store_true", help="also what the tests and linters need")
-    parser.add_argument("--npm", nargs=argparse.REMAINDER, help="run npm with these words; the browser client is not built")
+    parser.add_argument("--npm", nargs=argparse.REMAINDER, help="run npm with these words; builds no client")
     arguments = parser.parse_args()
     try:
         with (ROOT / ".setup.lock").open("w") as lock:
