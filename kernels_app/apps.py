@@ -15,8 +15,10 @@ class KernelsConfig(AppConfig):
     def ready(self) -> None:
         from kernels_app.access import register_guards
         from notebooks_app.signals import project_deleted
+        from zasper_hub.accounts.signals import quotas_changed
 
         register_guards()
+        quotas_changed.connect(_apply_limits, dispatch_uid="kernels_app.apply_limits")
         project_deleted.connect(_stop_project_kernels, dispatch_uid="kernels_app.stop_project_kernels")
 
 
@@ -26,3 +28,9 @@ def _stop_project_kernels(sender: object, *, project: Any, **_: object) -> None:
 
     stop_project_kernels(project)
     transaction.on_commit(lambda: stop_project_terminals(project), robust=True)
+
+
+def _apply_limits(sender: object, *, team: Any, person: Any, **_: object) -> None:
+    from kernels_app.services.limits import apply_limits
+
+    apply_limits(team=team, person=person)

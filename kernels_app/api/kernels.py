@@ -15,8 +15,12 @@ from kernels_app.runs.placement import available_kernelspecs
 from kernels_app.selectors.kernels import live_kernels_of
 from kernels_app.selectors.nodes import nodes_up
 from kernels_app.services.kernels import stop_kernel
+from kernels_app.services.reservation import permitted
+from notebooks_app.access import project_for
 from notebooks_app.models import Role
+from zasper_hub.accounts.models import Team
 from zasper_hub.accounts.permissions import Need, caller_of, needs
+from zasper_hub.accounts.selectors.quotas import effective_quotas
 from zasper_hub.accounts.tokens import Scope
 
 router = Router(tags=["kernels"])
@@ -35,10 +39,16 @@ def stop(request: HttpRequest, kernel_id: UUID) -> Status[dict[str, Any]]:
 
 
 @router.get("/kernelspecs", response=list[KernelspecOut], auth=needs(Need.SIGNED_IN, Scope.READ))
-def list_kernelspecs(request: HttpRequest) -> list[dict[str, Any]]:
+def list_kernelspecs(request: HttpRequest, project: UUID | None = None) -> list[dict[str, Any]]:
+    """Those the caller may start: in this project, or (without one) in those of their personal team."""
+    user = caller_of(request).user
+    team = (
+        Team.objects.filter(personal_of=user).first() if project is None else project_for(user, project).team
+    )
+    quotas = effective_quotas(user, team)
     return [
         {"name": spec.name, "display_name": spec.display_name, "language": spec.language}
-        for spec in available_kernelspecs(nodes_up())
+        for spec in available_kernelspecs(permitted(nodes_up(), quotas))
     ]
 
 

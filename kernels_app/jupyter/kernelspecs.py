@@ -9,16 +9,18 @@ from typing import Any, Final
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
-from kernels_app.bus.envelopes import KernelSpecInfo
+from kernels_app.bus.envelopes import KernelSpecInfo, NodeInfo
 from kernels_app.bus.identifiers import kernelspec_resource_key
 from kernels_app.models import LIVE_STATES, Kernel
-from kernels_app.runs.placement import FALLBACK_KERNELSPEC, available_kernelspecs
+from kernels_app.runs.placement import available_kernelspecs, default_kernelspec
 from kernels_app.selectors.nodes import nodes_up
+from kernels_app.services.reservation import permitted
 from notebooks_app.errors import NotFound
 from notebooks_app.jupyter.contents_models import moment
 from notebooks_app.jupyter.endpoints import Call, Endpoint, answer, escaped
 from notebooks_app.wire import blocking_transport
 from zasper_hub.accounts.permissions import Need
+from zasper_hub.accounts.selectors.quotas import effective_quotas
 from zasper_hub.accounts.tokens import Scope
 
 # A logo is drawn by `<img>`; in a tab of its own it runs nothing.
@@ -33,22 +35,21 @@ status = Endpoint()
 
 @kernelspecs.on("GET", Need.VIEWER, Scope.READ)
 def list_kernelspecs(call: Call) -> HttpResponseBase:
-    """The kernelspecs of all nodes that are up."""
-    specs = available_kernelspecs(nodes_up())
-    names = [spec.name for spec in specs]
-    default = FALLBACK_KERNELSPEC if FALLBACK_KERNELSPEC in names or not names else names[0]
-    return answer({"default": default, "kernelspecs": {spec.name: _model(call, spec) for spec in specs}})
+    """The kernelspecs of all nodes that are up, as far as the caller may start them."""
+    nodes = _permitted_nodes(call)
+    specs = {spec.name: _model(call, spec) for spec in available_kernelspecs(nodes)}
+    return answer({"default": default_kernelspec(nodes), "kernelspecs": specs})
 
 
 @kernelspec.on("GET", Need.VIEWER, Scope.READ)
 def get_kernelspec(call: Call, name: str) -> HttpResponseBase:
-    return answer(_model(call, _spec(name)))
+    return answer(_model(call, _spec(call, name)))
 
 
 @resource.on("GET", Need.VIEWER, Scope.READ)
 def get_resource(call: Call, name: str, file_name: str) -> HttpResponseBase:
     """A logo."""
-    if file_name not in _spec(name).resources:
+    if file_name not in _spec(call, name).resources:
         raise NotFound("Kernelspec resource not found")
     data = blocking_transport().get_value(kernelspec_resource_key(name, file_name))
     if data is None:
@@ -75,8 +76,13 @@ def get_status(call: Call) -> HttpResponseBase:
     )
 
 
-def _spec(name: str) -> KernelSpecInfo:
-    for spec in available_kernelspecs(nodes_up()):
+def _permitted_nodes(call: Call) -> list[NodeInfo]:
+    """The nodes, with those of their kernelspecs that the caller may start in the project."""
+    return permitted(nodes_up(), effective_quotas(call.user, call.project.team))
+
+
+def _spec(call: Call, name: str) -> KernelSpecInfo:
+    for spec in available_kernelspecs(_permitted_nodes(call)):
         if spec.name == name:
             return spec
     raise NotFound(f"Kernel spec {name[:100]} not found")

@@ -20,6 +20,12 @@ def available_kernelspecs(nodes: Sequence[NodeInfo]) -> list[KernelSpecInfo]:
     return [specs[name] for name in sorted(specs)]
 
 
+def default_kernelspec(nodes: Sequence[NodeInfo]) -> str:
+    """Name of the kernelspec for who names none: python3, unless there are others only."""
+    names = [spec.name for spec in available_kernelspecs(nodes)]
+    return FALLBACK_KERNELSPEC if FALLBACK_KERNELSPEC in names or not names else names[0]
+
+
 def choose_kernelspec(
     nodes: Sequence[NodeInfo],
     *,

@@ -21,17 +21,18 @@ from kernels_app.bus.identifiers import CellId, DocumentId, KernelId, RunId
 from kernels_app.bus.operations import AnyOperation, Finished, KernelChanged
 from kernels_app.errors import KernelNotRunning, KernelStopping
 from kernels_app.models import LIVE_STATES, Kernel, KernelState, Node, Run, RunState
-from kernels_app.runs.placement import choose_kernelspec, place
+from kernels_app.runs.placement import place
 from kernels_app.selectors.cells import milliseconds
 from kernels_app.selectors.kernels import UNFINISHED_STATES, last_kernelspec_name, live_kernel
 from kernels_app.selectors.nodes import nodes_up
 from kernels_app.selectors.notebooks import live_notebook
 from kernels_app.services.delivery import command_publication, deliver, write_or_leave
 from kernels_app.services.hub_log import batch_publications, now_ms, numbered, raise_generation
-from kernels_app.services.reservation import reserve
+from kernels_app.services.reservation import choose_allowed, reserve
 from notebooks_app.models import Document, Project
 from notebooks_app.services.file_hints import send_kernels_hint
 from zasper_hub.accounts.models import User
+from zasper_hub.accounts.selectors.quotas import effective_quotas
 
 StopState = Literal["stopped", "culled"]
 # Live, and not on the way out.
@@ -49,7 +50,7 @@ def start_kernel(*, user: User, document: Document, kernelspec_name: str | None 
     """
     kernel = live_kernel(document.pk)
     if kernel is None:
-        node, name = _choose(document, kernelspec_name)
+        node, name = _choose(user, document, kernelspec_name)
         with transaction.atomic():
             kernel = _create(user=user, document=document, node=node, kernelspec_name=name)
     if kernel.state == KernelState.STOPPING:
@@ -67,7 +68,7 @@ def switch_kernelspec(*, user: User, document: Document, kernelspec_name: str) -
         current.kernelspec_name == kernelspec_name and current.state != KernelState.STOPPING
     ):
         return start_kernel(user=user, document=document, kernelspec_name=kernelspec_name)
-    node, name = _choose(document, kernelspec_name)
+    node, name = _choose(user, document, kernelspec_name)
     with transaction.atomic():
         Kernel.objects.filter(pk=current.pk, state__in=LIVE_STATES).update(
             state=KernelState.STOPPED,
@@ -206,10 +207,11 @@ def ending_operations(
     return operations
 
 
-def _choose(document: Document, kernelspec_name: str | None) -> tuple[NodeInfo, str]:
+def _choose(user: User, document: Document, kernelspec_name: str | None) -> tuple[NodeInfo, str]:
     nodes = nodes_up()
-    name = choose_kernelspec(
+    name = choose_allowed(
         nodes,
+        effective_quotas(user, document.project.team),
         wanted=kernelspec_name,
         last_used=last_kernelspec_name(document.pk),
         notebook_metadata={} if kernelspec_name else live_notebook(document).metadata,

@@ -14,14 +14,15 @@ from kernels_app.bus.envelopes import InterruptKernel, RestartKernel
 from kernels_app.bus.identifiers import KernelId
 from kernels_app.errors import Conflict, Invalid, KernelStopping
 from kernels_app.models import LIVE_STATES, Kernel, KernelSession, KernelState, Node
-from kernels_app.runs.placement import FALLBACK_KERNELSPEC, place
+from kernels_app.runs.placement import default_kernelspec, place
 from kernels_app.selectors.nodes import nodes_up
 from kernels_app.services.delivery import deliver
 from kernels_app.services.kernels import send_start, start_kernel, stop_kernel
-from kernels_app.services.reservation import reserve
+from kernels_app.services.reservation import permitted, reserve
 from notebooks_app.models import Document, Project
 from notebooks_app.services.file_hints import send_kernels_hint
 from zasper_hub.accounts.models import User
+from zasper_hub.accounts.selectors.quotas import effective_quotas
 
 # Of the `env` of a request. The node refuses what would change which program is run, whatever the hub lets through.
 _ALLOWED_NAME = re.compile(r"(KERNEL_[A-Z0-9_]{1,90}|JPY_SESSION_NAME)\Z")
@@ -61,10 +62,11 @@ def start_project_kernel(
         Conflict: the id was used before.
         Invalid, NoNode, UnknownKernelspec, QuotaExceeded, Unavailable
     """
-    name = kernelspec_name or FALLBACK_KERNELSPEC
+    nodes = nodes_up()
+    name = kernelspec_name or default_kernelspec(permitted(nodes, effective_quotas(user, project.team)))
     variables = allowed_environment(environment or {})
     folder = _folder(path)
-    node = place(nodes_up(), name)
+    node = place(nodes, name)
     with transaction.atomic():
         limits = reserve(user=user, project=project, kernelspec_name=name)
         Node.objects.get_or_create(node_id=node.node_id, defaults={"fence": node.fence})

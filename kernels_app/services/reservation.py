@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from django.utils import timezone
 
-from kernels_app.bus.envelopes import Limits
+from kernels_app.bus.envelopes import Limits, NodeInfo
 from kernels_app.errors import QuotaExceeded, UnknownKernelspec
 from kernels_app.models import LIVE_STATES, Kernel
+from kernels_app.runs.placement import choose_kernelspec
 from kernels_app.selectors.compute import gib_hours_of
 from notebooks_app.models import Project
 from zasper_hub.accounts.models import User
@@ -63,6 +65,39 @@ def check_kernelspec(quotas: EffectiveQuotas, kernelspec_name: str) -> None:
         quota=Quota.KERNELSPECS.value,
         origin=quotas.origin(Quota.KERNELSPECS).value,
     )
+
+
+def permitted(nodes: Sequence[NodeInfo], quotas: EffectiveQuotas) -> list[NodeInfo]:
+    """The nodes, each with those of its kernelspecs that may be started."""
+    return [
+        msgspec.structs.replace(
+            node, kernelspecs=[spec for spec in node.kernelspecs if quotas.allows(spec.name)]
+        )
+        for node in nodes
+    ]
+
+
+def choose_allowed(
+    nodes: Sequence[NodeInfo],
+    quotas: EffectiveQuotas,
+    *,
+    wanted: str | None,
+    last_used: str | None,
+    notebook_metadata: Mapping[str, Any],
+) -> str:
+    """As `choose_kernelspec`, among those that may be started; who may not start what fits is told so.
+
+    Raises:
+        NoNode, UnknownKernelspec
+    """
+    if wanted is not None:
+        check_kernelspec(quotas, wanted)
+    found = {"wanted": wanted, "last_used": last_used, "notebook_metadata": notebook_metadata}
+    try:
+        return choose_kernelspec(permitted(nodes, quotas), **found)  # type: ignore[arg-type]  # as they came
+    except UnknownKernelspec:
+        check_kernelspec(quotas, choose_kernelspec(nodes, **found))  # type: ignore[arg-type]
+        raise
 
 
 def check_count(quotas: EffectiveQuotas, kernels: list[Kernel]) -> None:

@@ -38,6 +38,8 @@ from notebooks_app.models import Project
 from notebooks_app.services.file_hints import send_kernels_hint
 from notebooks_app.wire import blocking_transport
 from zasper_hub.accounts.models import User
+from zasper_hub.accounts.quotas import Quota
+from zasper_hub.accounts.selectors.quotas import effective_quotas
 from zasper_hub.accounts.services.audit import record
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
@@ -58,6 +60,7 @@ def start_terminal(*, user: User, project: Project, name: str | None = None, cwd
     """
     if name is not None and not _NAME.match(name):
         raise Invalid("The name of a terminal may have letters, digits, '_', '-' and '.', at most 64.")
+    quotas = effective_quotas(user, project.team)  # a terminal may use what a kernel may
     node = _choose_node(project.pk)
     with _choosing_name(project.pk):
         others = live_terminals(project.pk)
@@ -83,7 +86,11 @@ def start_terminal(*, user: User, project: Project, name: str | None = None, cwd
             info=info,
             project_path=info.project_id,
             cwd=_folder(cwd),
-            limits=TerminalLimits(idle_timeout_s=settings.HUB_TERMINAL_IDLE_HOURS * 3600),
+            limits=TerminalLimits(
+                memory_bytes=quotas.count(Quota.KERNEL_MEMORY_BYTES),
+                cpu_cores=quotas.number(Quota.KERNEL_CPU_CORES),
+                idle_timeout_s=settings.HUB_TERMINAL_IDLE_HOURS * 3600,
+            ),
         )
         try:
             transport = blocking_transport()

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from kernels_app.bus.memory_store import MemoryStore
 from tests.cast import Cast, headers_of
+from tests.kernels_app.scripted_node import ScriptedNode
 from zasper_hub.accounts.models import AuditEvent, QuotaSetting, Team, TeamMembership, TeamRole, User
 
 GIB = 1 << 30
@@ -213,3 +215,40 @@ def test_everybody_sees_their_own_limits_and_where_they_come_from(cast: Cast) ->
     assert row(rows, "max_kernels")["origin"] == "person"
     assert row(rows, "kernel_memory_bytes")["used"] is None
     assert row(call(cast.alice, "GET", "usage")[1], "max_kernels")["origin"] == "site"
+
+
+def test_only_kernelspecs_that_may_be_started_are_listed_anywhere(cast: Cast, hub_wire: MemoryStore) -> None:
+    ScriptedNode(hub_wire)
+    put(cast.admin, "admin/people/bob/quotas", kernelspecs=["deno"])
+    base = f"/jupyter/{cast.project.team.slug}/{cast.project.slug}/api/kernelspecs"
+
+    def listed(person: User) -> tuple[list[str], list[str], str]:
+        hub = [spec["name"] for spec in call(person, "GET", f"kernelspecs?project={cast.project.pk}")[1]]
+        jupyter = Client().get(base, headers=headers_of(person)).json()
+        return hub, sorted(jupyter["kernelspecs"]), jupyter["default"]
+
+    assert listed(cast.bob) == (["deno"], ["deno"], "deno")
+    assert listed(cast.alice) == (["deno", "python3"], ["deno", "python3"], "python3")
+    assert Client().get(f"{base}/python3", headers=headers_of(cast.bob)).status_code == 404
+    started = Client().post(
+        base.replace("kernelspecs", "kernels"),
+        "{}",
+        content_type="application/json",
+        headers=headers_of(cast.bob),
+    )
+    assert (started.status_code, started.json()["name"]) == (201, "deno")
+    assert call(cast.mallory, "GET", f"kernelspecs?project={cast.project.pk}")[0] == 404
+
+
+def test_jupyter_clients_read_in_plain_words_which_quota_is_used_up(
+    cast: Cast, hub_wire: MemoryStore
+) -> None:
+    ScriptedNode(hub_wire)
+    put(cast.admin, "admin/quotas", max_kernels=1)
+    address = f"/jupyter/{cast.project.team.slug}/{cast.project.slug}/api/kernels"
+    answers = [
+        Client().post(address, "{}", content_type="application/json", headers=headers_of(cast.bob))
+        for _ in range(2)
+    ]
+    assert [answer.status_code for answer in answers] == [201, 429]
+    assert answers[1].json()["message"] == "You are running 1 of 1 kernel: stop one that you do not need."

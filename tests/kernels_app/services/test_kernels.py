@@ -31,6 +31,7 @@ from notebooks_app.models import Document
 from tests.cast import Cast, make_cast
 from tests.kernels_app.documents import make_document
 from tests.kernels_app.scripted_node import ScriptedNode
+from zasper_hub.accounts.models import User
 from zasper_hub.accounts.quotas import Level, Quota
 from zasper_hub.accounts.services.quotas import set_quota
 
@@ -186,8 +187,8 @@ def test_the_loser_of_a_race_gets_the_winners_kernel(
     node = ScriptedNode(hub_wire)
     choose = kernels._choose
 
-    def choose_slowly(document: Document, name: str | None) -> object:
-        chosen = choose(document, name)
+    def choose_slowly(user: User, document: Document, name: str | None) -> object:
+        chosen = choose(user, document, name)
         monkeypatch.setattr(kernels, "_choose", choose)
         start_kernel(user=cast.bob, document=document)
         return chosen
