@@ -223,7 +223,11 @@ class KernelSpecInfo(msgspec.Struct, frozen=True):
 
 
 class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node registers in `NODES_KEY` (field = node id, JSON) and renews with its lease."""
+    """What a node registers in `NODES_KEY` (field = node id, JSON) and renews with its lease.
+
+    `isolation`: process, sandbox or container; `enforcement`: what holds the limits of memory, cpu and processes
+    (cgroup, rlimit, engine, watchdog, niceness); `warnings`: sentences for an administrator.
+    """
 
     node_id: NodeId
     fence: int
@@ -233,6 +237,9 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     cpu_count: int
     kernel_count: int = 0
     labels: dict[str, str] = {}
+    isolation: str = ""
+    enforcement: dict[str, str] = {}
+    warnings: list[str] = []
     renewed_at: int = 0
 
 

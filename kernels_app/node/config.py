@@ -16,9 +16,12 @@ import msgspec
 
 from kernels_app.bus.identifiers import NodeId
 from kernels_app.node.folding_runs import FoldingLimits
+from kernels_app.node.provisioners.bubblewrap import NETWORKS as SANDBOX_NETWORKS
+from kernels_app.node.provisioners.bubblewrap import SandboxSettings
 from kernels_app.node.provisioners.container_settings import NETWORKS, ContainerSettings
 
-PROVISIONERS = ("process", "docker")
+# auto: sandbox where the machine can, else process.
+PROVISIONERS = ("auto", "process", "sandbox", "docker")
 # Repository, tag, digest: no option, no space.
 _IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9_./:@-]{0,254}\Z")
 _USER = re.compile(r"[1-9][0-9]{0,9}:[1-9][0-9]{0,9}\Z")
@@ -48,6 +51,9 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     containers: ContainerSettings = ContainerSettings()
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = None
+    sandbox: SandboxSettings = SandboxSettings()
+    # Of version 2: where this node may make control groups; looked for without it.
+    control_group: Path | None = None
 
 
 def read_config(environment: Mapping[str, str]) -> NodeConfig:
@@ -55,7 +61,7 @@ def read_config(environment: Mapping[str, str]) -> NodeConfig:
     node_id = environment.get("NODE_ID") or socket.gethostname()
     if not _NODE_ID.match(node_id):
         raise ConfigError("NODE_ID may have letters, digits, '.', '_' and '-', at most 64.")
-    provisioner = environment.get("NODE_PROVISIONER") or "process"
+    provisioner = environment.get("NODE_PROVISIONER") or "auto"
     if provisioner not in PROVISIONERS:
         raise ConfigError(f"NODE_PROVISIONER is one of {', '.join(PROVISIONERS)}: {provisioner}")
     is_docker = provisioner == "docker"
@@ -89,6 +95,30 @@ def read_config(environment: Mapping[str, str]) -> NodeConfig:
         containers=_container_settings(environment),
         metrics_host=environment.get("NODE_METRICS_HOST") or "127.0.0.1",
         metrics_port=_port(environment, "NODE_METRICS_PORT"),
+        sandbox=_sandbox_settings(environment),
+        control_group=Path(environment["NODE_CGROUP"]) if environment.get("NODE_CGROUP") else None,
+    )
+
+
+def _sandbox_settings(environment: Mapping[str, str]) -> SandboxSettings:
+    default = SandboxSettings()
+    network = environment.get("NODE_SANDBOX_NETWORK") or default.network
+    if network not in SANDBOX_NETWORKS:
+        raise ConfigError(f"NODE_SANDBOX_NETWORK is one of {', '.join(SANDBOX_NETWORKS)}: {network}")
+    readable = tuple(
+        Path(part) for part in environment.get("NODE_SANDBOX_READABLE", "").split(os.pathsep) if part
+    )
+    for folder in readable:
+        if not folder.is_absolute() or folder == Path("/"):
+            raise ConfigError(f"NODE_SANDBOX_READABLE names folders by absolute paths: {folder}")
+    memory_mb = _count(environment, "NODE_KERNEL_MEMORY_MB")
+    tmp_mb = _count(environment, "NODE_KERNEL_TMP_MB")
+    return SandboxSettings(
+        network=network,
+        readable=readable,
+        tmp_bytes=default.tmp_bytes if tmp_mb is None else tmp_mb << 20,
+        default_memory_bytes=None if memory_mb is None else memory_mb << 20,
+        default_process_count=_count(environment, "NODE_KERNEL_PROCESSES") or default.default_process_count,
     )
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 
 # Of the node's own environment: what describes the machine and its user, and no more.
 _KEPT = ("HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
+_KEPT_IN_SANDBOX = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# In a container: in memory, like all of the home folder there.
+# In a container or sandbox: in memory, like all of the home folder there.
 IPYTHON_FOLDER = "/home/kernel/.ipython"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_ONE_LINE = re.compile(r"[^\0\r\n]*\Z")
 # What would change which program or library is run: never from a request.
 _REFUSED_NAMES = frozenset(
     {
@@ -48,6 +50,25 @@ def kernel_environment(
     return {**made, **_thread_counts(cpu_cores), **requested}
 
 
+def sandbox_environment(
+    *,
+    node_environment: Mapping[str, str],
+    requested: Mapping[str, str],
+    kernel_python: Path,
+    cpu_cores: float | None,
+) -> dict[str, str]:
+    """The same for a kernel in a sandbox: of the node's machine only the language. Raises RefusedVariable."""
+    _check(requested)
+    made = {name: node_environment[name] for name in _KEPT_IN_SANDBOX if name in node_environment}
+    made |= {"HOME": "/home/kernel", "USER": "kernel", "LOGNAME": "kernel", "SHELL": "/bin/bash"}
+    made["PATH"] = os.pathsep.join([str(kernel_python.parent), _SYSTEM_PATH])
+    made.setdefault("LANG", "C.UTF-8")
+    if (kernel_python.parent.parent / "pyvenv.cfg").exists():
+        made["VIRTUAL_ENV"] = str(kernel_python.parent.parent)
+    made["IPYTHONDIR"] = IPYTHON_FOLDER
+    return {**made, **_thread_counts(cpu_cores), **requested}
+
+
 def container_environment(*, requested: Mapping[str, str], cpu_cores: float | None) -> dict[str, str]:
     """The same for a kernel in a container: nothing of the node's machine. Raises RefusedVariable."""
     _check(requested)
@@ -60,7 +81,7 @@ def _check(requested: Mapping[str, str]) -> None:
     for name, value in requested.items():
         if (
             not _NAME.match(name)
-            or "\0" in value
+            or not _ONE_LINE.match(value)
             or name.upper() in _REFUSED_NAMES
             or name.upper().startswith(_REFUSED_PREFIXES)
         ):

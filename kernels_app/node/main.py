@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from kernels_app.bus.opening import open_transport
 from kernels_app.node.config import ConfigError, NodeConfig, read_config
-from kernels_app.node.kernelspecs import Kernelspecs, kernelspec_folders
+from kernels_app.node.isolation import find_isolation
 from kernels_app.node.launching import Launcher
+from kernels_app.node.local_launching import local_launching
 from kernels_app.node.metrics import NodeState, serve_metrics
-from kernels_app.node.provisioners.base import NodeProvisioner
 from kernels_app.node.provisioners.guardian import Guardian
-from kernels_app.node.provisioners.process import ProcessProvisioner
-from kernels_app.node.provisioners.processes import MemoryScan
-from kernels_app.node.provisioners.terminal_process import ProcessTerminal
+from kernels_app.node.provisioners.terminal_base import MakeTerminal
 from kernels_app.node.registration import LeaseHeld, LeaseLost
 from kernels_app.node.supervisor import Supervisor
 from kernels_app.node.zeromq.channels import KernelContext
@@ -67,42 +65,26 @@ def main() -> int:
 
 async def run_node(config: NodeConfig) -> None:
     """Until SIGTERM or SIGINT. Raises LeaseHeld, LeaseLost, ConfigError."""
+    isolation = await asyncio.to_thread(find_isolation, config)
     transport = open_transport(config.redis_url)
     guardian = Guardian()
     context = KernelContext()
-    memory_scan = MemoryScan()
-
-    def make_provisioner(kernel_id: str, spec: Any) -> NodeProvisioner:
-        return ProcessProvisioner(
-            guardian=guardian, memory_scan=memory_scan, kernel_id=kernel_id, kernel_spec=spec, parent=None
-        )
-
-    def make_terminal() -> ProcessTerminal:
-        return ProcessTerminal(guardian=guardian, memory_scan=memory_scan)
-
     engine: Engine | None = None
     try:
         launcher: Launcher
+        make_terminal: MakeTerminal | None = None
         if config.provisioner == "docker":
             engine, launcher = _containers(config)
         else:
-            launcher = Launcher(
-                kernelspecs=Kernelspecs(
-                    kernelspec_folders(config.kernel_python, config.kernel_path), config.kernel_python
-                ),
-                projects_root=config.projects_root,
-                run_dir=config.run_dir,
-                make_provisioner=make_provisioner,
-                node_environment=os.environ,
-            )
+            launcher, make_terminal = local_launching(config, isolation, guardian, os.environ)
         supervisor = Supervisor(
             config,
             transport=transport,
             launcher=launcher,
             context=context,
             clock_ms=lambda: time.time_ns() // 1_000_000,
-            provisioner_name=config.provisioner,
-            make_terminal=None if config.provisioner == "docker" else make_terminal,
+            isolation=isolation,
+            make_terminal=make_terminal,
         )
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):

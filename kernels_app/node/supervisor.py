@@ -15,6 +15,7 @@ from kernels_app.bus.terminals import TERMINALS_LABEL, TerminalCommand
 from kernels_app.bus.transport import FROM_START, Transport, TransportError
 from kernels_app.node.config import NodeConfig
 from kernels_app.node.hosting import KernelHost
+from kernels_app.node.isolation import Isolation
 from kernels_app.node.kernelspec_logos import publish_logos
 from kernels_app.node.launching import Launcher
 from kernels_app.node.outbox import Outbox
@@ -35,6 +36,7 @@ RETRY_S = 0.5
 # Kept of the time to stop for what comes after the kernels: last outputs, then the lease.
 FLUSH_S = 2.0
 RELEASE_S = 1.0
+_PROVISIONERS = {"process": "process", "sandbox": "sandbox", "container": "docker"}
 
 
 def interruption_topic(node_id: NodeId) -> str:
@@ -53,7 +55,7 @@ class Supervisor:
         launcher: Launcher,
         context: KernelContext,
         clock_ms: Callable[[], int],
-        provisioner_name: str,
+        isolation: Isolation,
         make_terminal: MakeTerminal | None = None,
     ) -> None:
         """Without `make_terminal` the node has no terminals."""
@@ -62,7 +64,7 @@ class Supervisor:
         self._launcher = launcher
         self._context = context
         self._clock_ms = clock_ms
-        self._provisioner_name = provisioner_name
+        self._isolation = isolation
         self._make_terminal = make_terminal
         self._outbox = Outbox(transport, clock_ms)
         self._registration = Registration(transport, config.node_id, config.holder, info=self._info)
@@ -276,7 +278,10 @@ class Supervisor:
         return NodeInfo(
             node_id=self._config.node_id,
             fence=fence,
-            provisioner=self._provisioner_name,
+            provisioner=_PROVISIONERS[self._isolation.name],
+            isolation=self._isolation.name,
+            enforcement=self._isolation.enforcement,
+            warnings=self._isolation.warnings,
             kernelspecs=self._kernelspecs,
             memory_bytes=machine_memory_bytes(),
             cpu_count=usable_cpu_count(),

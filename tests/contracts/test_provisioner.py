@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import secrets
 import signal
@@ -17,9 +18,12 @@ from jupyter_client.kernelspec import KernelSpec
 
 from kernels_app.bus.envelopes import Limits
 from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
+from kernels_app.node.provisioners.bubblewrap import Machine, SandboxSettings
 from kernels_app.node.provisioners.guardian import Guardian
 from kernels_app.node.provisioners.process import ProcessProvisioner, last_lines
-from kernels_app.node.provisioners.processes import MemoryScan
+from kernels_app.node.provisioners.processes import ProcessScan
+from kernels_app.node.provisioners.sandbox import SandboxLaunch, SandboxProvisioner
+from kernels_app.node.provisioners.sandbox_probe import SandboxUnavailable, find_machine
 
 DEADLINE_S = 20
 
@@ -33,7 +37,16 @@ def guardian() -> Iterator[Guardian]:
     made.close()
 
 
-@pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.container)])
+@functools.cache
+def machine() -> Machine:
+    """Found out once. Skips where bubblewrap does not work."""
+    try:
+        return find_machine(Path(sys.executable), SandboxSettings())
+    except SandboxUnavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["process", "sandbox", pytest.param("docker", marks=pytest.mark.container)])
 async def make(request: pytest.FixtureRequest, guardian: Guardian, tmp_path: Path) -> AsyncIterator[Make]:
     spec = KernelSpec(
         argv=["unused"], display_name="test", language="none", env={"FROM_SPEC": "${BASE}-spec"}
@@ -41,11 +54,28 @@ async def make(request: pytest.FixtureRequest, guardian: Guardian, tmp_path: Pat
 
     def make_process(kernel_id: str) -> NodeProvisioner:
         return ProcessProvisioner(
-            guardian=guardian, memory_scan=MemoryScan(0), kernel_id=kernel_id, kernel_spec=spec, parent=None
+            guardian=guardian, process_scan=ProcessScan(0), kernel_id=kernel_id, kernel_spec=spec, parent=None
         )
 
     if request.param == "process":
         yield make_process
+        return
+
+    def make_sandbox(kernel_id: str) -> NodeProvisioner:
+        return SandboxProvisioner(
+            machine=machine(),
+            settings=SandboxSettings(),
+            launch=SandboxLaunch(project=tmp_path),
+            guardian=guardian,
+            process_scan=ProcessScan(0),
+            kernel_id=kernel_id,
+            kernel_spec=spec,
+            parent=None,
+        )
+
+    if request.param == "sandbox":
+        machine()
+        yield make_sandbox
         return
     from tests.container.engine import kernel_containers
 
@@ -55,7 +85,7 @@ async def make(request: pytest.FixtureRequest, guardian: Guardian, tmp_path: Pat
 
 
 def is_container(provisioner: NodeProvisioner) -> bool:
-    return not isinstance(provisioner, ProcessProvisioner)
+    return provisioner.isolation == "container"
 
 
 def python_of(provisioner: NodeProvisioner) -> str:
@@ -151,7 +181,7 @@ async def test_it_gets_exactly_the_environment_of_plan_and_kernelspec(
     text = await output_of(provisioner, "end")
     assert "HUB_SECRET_KEY" not in text
     assert "FROM_SPEC" in text
-    assert ("/project" if is_container(provisioner) else str(tmp_path)) in text
+    assert (str(tmp_path) if provisioner.isolation == "process" else "/project") in text
     assert "BASE" in text
 
 

@@ -10,6 +10,7 @@ import msgspec
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 
 from kernels_app.bus.envelopes import Limits
+from kernels_app.node.provisioners.processes import Usage
 
 
 class LaunchPlan(msgspec.Struct, frozen=True):
@@ -29,6 +30,8 @@ class NodeProvisioner(KernelProvisionerBase):
     `send_signal`, `terminate`, `kill` at any time, and `cleanup` last, always.
     """
 
+    # "process", "sandbox" or "container".
+    isolation = ""
     # Set by provisioners whose kernels outlive their node: what names the kernel to the next life of the node.
     container: str | None = None
     # The kernel was ended because it used all the memory it may.
@@ -56,8 +59,20 @@ class NodeProvisioner(KernelProvisionerBase):
         """What was written until now is not part of `last_output` any more."""
 
     @abstractmethod
+    def usage(self) -> Usage:
+        """What all processes of the kernel use together, as of a moment ago; nothing when there are none."""
+
     def memory_bytes(self) -> int:
-        """Memory in use by all processes of the kernel; 0 when there are none."""
+        """Memory in use by all processes of the kernel; what they share is counted for each."""
+        return self.usage().memory_bytes
+
+    def exact_memory_bytes(self) -> int:
+        """The same with what they share counted once; slower."""
+        return self.memory_bytes()
+
+    @abstractmethod
+    async def update_limits(self, limits: Limits) -> None:
+        """Other limits from now on, where they can be changed while the kernel runs. Raises OSError."""
 
     @abstractmethod
     async def pause(self) -> None:

@@ -19,23 +19,21 @@ from docker.types import LogConfig, Mount, Ulimit
 from jupyter_client.connect import KernelConnectionInfo
 
 from kernels_app.bus.envelopes import Limits
+from kernels_app.node.provisioners.attended import AttendantLaunch, hear_start, kept_bytes, write_launch
 from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
 from kernels_app.node.provisioners.engine import HUB_LABEL, KERNEL_LABEL, NODE_LABEL, Engine, EngineError
-from kernels_app.node.zeromq.attendant import LAUNCH_NAME, SOCKET_NAME
-from kernels_app.node.zeromq.line import AttendantLine, Started
+from kernels_app.node.provisioners.exits import exit_code
+from kernels_app.node.provisioners.processes import Usage, machine_memory_bytes, usable_cpu_count
+from kernels_app.node.zeromq.attendant import SOCKET_NAME
+from kernels_app.node.zeromq.line import AttendantLine
 
 logger = logging.getLogger(__name__)
 
 PROJECT = "/project"
 RUN_FOLDER = "/run/kernel"
-# The engine pulls nothing here: an image that is there starts within a second, a loaded machine takes longer.
-START_S = 30.0
 LAST_OUTPUT_BYTES = 4096
 LAST_OUTPUT_LINES = 60
-MEMORY_FRESH_S = 1.0
-# Of the memory limit, for what the attendant keeps of the running cell.
-KEPT_SHARE = 8
-KEPT_MOST_BYTES = 64 * 1024 * 1024
+USAGE_FRESH_S = 1.0
 
 
 class ContainerLaunch(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +52,8 @@ class ContainerLaunch(msgspec.Struct, frozen=True, kw_only=True):
 class DockerProvisioner(NodeProvisioner):
     """One container: no privileges, no capabilities, nothing writable but the project and a bounded /tmp."""
 
+    isolation = "container"
+
     def __init__(self, *, engine: Engine, launch: ContainerLaunch, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._engine = engine
@@ -65,9 +65,9 @@ class DockerProvisioner(NodeProvisioner):
         self._code: int | None = None
         self._output: str | None = None
         self._forgotten = ""
-        self._memory_bytes = 0
-        self._memory_read_at = float("-inf")
-        self._memory_reading: asyncio.Task[None] | None = None
+        self._usage = Usage()
+        self._usage_read_at = float("-inf")
+        self._usage_reading: asyncio.Task[None] | None = None
         self.container: str | None = None
         self.line: AttendantLine | None = None
         self.is_out_of_memory = False
@@ -182,14 +182,29 @@ class DockerProvisioner(NodeProvisioner):
             # Asked for when the kernel is up; what it costs must not hold the node up.
             self._spawn(self._remember_greeting())
 
-    def memory_bytes(self) -> int:
-        """As of at most a moment ago; the limit itself is the engine's to enforce."""
+    def usage(self) -> Usage:
+        """As of at most a moment ago; the limits themselves are the engine's to enforce."""
         if not self.has_process:
-            return 0
-        is_stale = self._loop.time() - self._memory_read_at > MEMORY_FRESH_S
-        if is_stale and (self._memory_reading is None or self._memory_reading.done()):
-            self._memory_reading = self._spawn(self._read_memory())
-        return self._memory_bytes
+            return Usage()
+        is_stale = self._loop.time() - self._usage_read_at > USAGE_FRESH_S
+        if is_stale and (self._usage_reading is None or self._usage_reading.done()):
+            self._usage_reading = self._spawn(self._read_usage())
+        return self._usage
+
+    async def update_limits(self, limits: Limits) -> None:
+        """The engine knows no way back to "no limit": then it is what the machine has. Raises OSError."""
+        if not self.has_process:
+            return
+        memory = self._memory_limit(limits) or machine_memory_bytes()
+        cores = limits.cpu_cores or float(usable_cpu_count())
+        count = limits.process_count or self._engine.settings.default_process_count
+        try:
+            await asyncio.to_thread(
+                self._engine.update, self.container, memory_bytes=memory, cpu_cores=cores, process_count=count
+            )
+        except EngineError as error:
+            raise OSError(errno.EIO, "the engine refuses other limits") from error
+        self.memory_limit_bytes = self._memory_limit(limits)
 
     # Inside
 
@@ -197,28 +212,20 @@ class DockerProvisioner(NodeProvisioner):
         launch = self._launch
         if not plan.cwd.is_dir():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(plan.cwd))
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True, mode=0o755)
-        self.folder.chmod(0o755)  # whatever the umask says; the run directory around it is the node's only
-        limit = self._memory_limit(plan.limits)
-        kept = KEPT_MOST_BYTES if limit is None else min(KEPT_MOST_BYTES, limit // KEPT_SHARE)
-        path = self.folder / LAUNCH_NAME
-        path.write_bytes(
-            msgspec.json.encode(
-                {
-                    "command": command,
-                    "environment": environment,
-                    "cwd": str(Path(PROJECT) / plan.cwd.relative_to(launch.project)),
-                    "key": launch.key,
-                    "transport": launch.transport,
-                    "kernel_name": launch.kernel_name,
-                    "files": launch.files,
-                    "kept_bytes": kept,
-                    "orphan_s": self._engine.settings.orphan_s,
-                }
-            )
+        write_launch(
+            self.folder,
+            AttendantLaunch(
+                command=command,
+                environment=environment,
+                cwd=str(Path(PROJECT) / plan.cwd.relative_to(launch.project)),
+                key=launch.key,
+                transport=launch.transport,
+                kernel_name=launch.kernel_name,
+                files=launch.files,
+                kept_bytes=kept_bytes(self._memory_limit(plan.limits)),
+                orphan_s=self._engine.settings.orphan_s,
+            ),
         )
-        path.chmod(0o644)
 
     def _memory_limit(self, limits: Limits) -> int | None:
         return limits.memory_bytes or self._engine.settings.default_memory_bytes
@@ -274,15 +281,7 @@ class DockerProvisioner(NodeProvisioner):
         """Until the attendant has told whether the program runs. Raises OSError."""
         assert self.line is not None
         assert self._exited is not None
-        awaited: set[asyncio.Future[Any]] = {self.line.started, self._exited}
-        await asyncio.wait(awaited, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
-        if not self.line.started.done():
-            if self._exited.done():
-                return  # it has said what it had to, `wait` tells the rest
-            raise TimeoutError(errno.ETIMEDOUT, "the container does not answer")
-        word: Started = self.line.started.result()
-        if word.errno is not None:
-            raise OSError(word.errno, os.strerror(word.errno), word.filename)
+        await hear_start(self.line, self._exited)
 
     def _on_end(self) -> None:
         self._spawn(self._read_end())
@@ -326,18 +325,16 @@ class DockerProvisioner(NodeProvisioner):
     def _without_forgotten(self, text: str) -> str:
         return text.removeprefix(self._forgotten).strip()
 
-    async def _read_memory(self) -> None:
-        self._memory_read_at = self._loop.time()
-        with contextlib.suppress(EngineError, KeyError, TypeError):
-            stats = (await self._engine.call("stats", self.container, stream=False, one_shot=True))[
-                "memory_stats"
-            ]
-            details = stats.get("stats") or {}
+    async def _read_usage(self) -> None:
+        self._usage_read_at = self._loop.time()
+        with contextlib.suppress(EngineError, KeyError, TypeError, ValueError):
+            stats = await self._engine.call("stats", self.container, stream=False, one_shot=True)
+            memory = stats["memory_stats"]
+            details = memory.get("stats") or {}
             # What can be given back at once is no use of memory (as `docker stats` counts).
             cache = details.get("total_inactive_file", details.get("inactive_file", 0))
-            self._memory_bytes = max(0, int(stats["usage"]) - int(cache))
-
-
-def exit_code(code: int) -> int:
-    """As a parent process would see it: the attendant ends with 128 + the signal's number."""
-    return 128 - code if 128 < code <= 128 + 64 else code
+            self._usage = Usage(
+                memory_bytes=max(0, int(memory["usage"]) - int(cache)),
+                cpu_s=int(stats["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9,
+                process_count=int(stats.get("pids_stats", {}).get("current", 0)),
+            )

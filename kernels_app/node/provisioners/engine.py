@@ -199,6 +199,23 @@ class Engine:
         with contextlib.suppress(NotFound):
             self._client.remove_container(container, force=True, v=True)
 
+    def update(
+        self, container: str | None, *, memory_bytes: int, cpu_cores: float, process_count: int
+    ) -> None:
+        """Other limits for a container that runs. Raises EngineError."""
+        # The SDK's own method knows neither cores nor processes.
+        client: Any = self._client
+        answer = client._post_json(
+            client._url("/containers/{0}/update", container),
+            data={
+                "Memory": memory_bytes,
+                "MemorySwap": memory_bytes,
+                "NanoCpus": int(cpu_cores * 1e9),
+                "PidsLimit": process_count,
+            },
+        )
+        client._result(answer, True)
+
     # Ends of containers
 
     def watch(self, container: str, on_end: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""Learning at once that a child process has ended."""
+"""Learning at once that a child process has ended, and how."""
 
 from __future__ import annotations
 
@@ -29,3 +29,8 @@ def watch_exit(pid: int, on_exit: Callable[[], None]) -> None:
         on_exit()
 
     loop.add_reader(descriptor, ended)
+
+
+def exit_code(code: int) -> int:
+    """As a parent process would see it, of a process whose end another one tells on: 128 + the signal's number."""
+    return 128 - code if 128 < code <= 128 + 64 else code

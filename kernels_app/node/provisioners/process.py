@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import msgspec
 from jupyter_client.connect import KernelConnectionInfo
 
+from kernels_app.bus.envelopes import Limits
 from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
+from kernels_app.node.provisioners.control_groups import ControlGroup, ControlGroups
+from kernels_app.node.provisioners.exits import watch_exit
 from kernels_app.node.provisioners.guardian import Guardian
-from kernels_app.node.provisioners.processes import MemoryScan, marked_processes
+from kernels_app.node.provisioners.processes import ProcessScan, Usage, marked_processes
 
 # In each process of a kernel: finds those that left its process group.
 MARKER_NAME = "ZASPER_KERNEL_ID"
@@ -27,17 +34,43 @@ NICENESS = 5
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
+# Above the limit of its memory, which the watchdog sees to: one allocation that is larger by this fails at once,
+# before it can take the machine's memory between two looks.
+ALLOCATION_ROOM_BYTES = 2 << 30
+
+
+class Spawning(msgspec.Struct, frozen=True):
+    """A process to be started. `descriptors` are handed on to it, and closed here then."""
+
+    words: list[str]
+    cwd: Path
+    environment: dict[str, str]
+    descriptors: tuple[int, ...] = ()
+
+
 class ProcessProvisioner(NodeProvisioner):
     """A process group and session of its own, ended as a whole; niced; no core dumps."""
 
-    def __init__(self, *, guardian: Guardian, memory_scan: MemoryScan, **kwargs: Any) -> None:
+    isolation = "process"
+
+    def __init__(
+        self,
+        *,
+        guardian: Guardian,
+        process_scan: ProcessScan,
+        control_groups: ControlGroups | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._guardian = guardian
-        self._memory_scan = memory_scan
+        self._process_scan = process_scan
+        self._control_groups = control_groups
+        self._group: ControlGroup | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._exited: asyncio.Future[int] | None = None
-        self._watched_descriptors: list[int] = []
+        self._read_end = -1
         self._output = bytearray()
+        self.limits = Limits()
 
     @property
     def has_process(self) -> bool:
@@ -49,43 +82,51 @@ class ProcessProvisioner(NodeProvisioner):
         return None if self._process is None else self._process.pid
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Starts the process. Raises OSError when its program or folder cannot be used."""
+        """Starts the process. Raises OSError when its program or folder cannot be used, ValueError with a sentence
+        for what this machine cannot do."""
         plan: LaunchPlan = kwargs["plan"]
         env: dict[str, str] = kwargs["env"]
+        self.limits = self._effective(plan.limits)
         loop = asyncio.get_running_loop()
         read_end, write_end = os.pipe()
         self._exited = loop.create_future()
+        spawning: Spawning | None = None
         try:
+            check_program(cmd[0], plan.cwd, env)
+            self._group = await asyncio.to_thread(self._make_group)
+            spawning = self._spawning(cmd, plan, {**env, MARKER_NAME: self.kernel_id})
+            words = spawning.words if self._group is None else [*self._group.enter_words, *spawning.words]
+            # In a thread that lives as long as the loop: what dies with its parent dies with this thread.
             self._process = await asyncio.to_thread(
                 subprocess.Popen,
-                cmd,
-                cwd=plan.cwd,
-                env={**env, MARKER_NAME: self.kernel_id},
+                words,
+                cwd=spawning.cwd,
+                env=spawning.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=write_end,
                 stderr=write_end,
                 start_new_session=True,
+                pass_fds=spawning.descriptors,
             )
         except BaseException:
             os.close(read_end)
             raise
         finally:
             os.close(write_end)
+            for descriptor in () if spawning is None else spawning.descriptors:
+                os.close(descriptor)
         pid = self._process.pid
         self._guardian.watch(pid)
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PGRP, pid, NICENESS)
-        if hasattr(resource, "prlimit"):
-            with contextlib.suppress(OSError):
-                resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
         os.set_blocking(read_end, False)
-        self._watch_descriptor(read_end, self._read_output)
-        self._watch_exit(pid)
+        self._read_end = read_end
+        loop.add_reader(read_end, self._read_output)
+        watch_exit(pid, self._on_exit)
+        await self._started(pid)
         return {}
 
     async def poll(self) -> int | None:
         """None while it runs."""
-        return None if self._process is None else self._process.returncode
+        return None if not self._has_ended else self._exit_code()
 
     async def wait(self) -> int | None:
         """The exit code; minus the signal's number when a signal ended it."""
@@ -121,12 +162,14 @@ class ProcessProvisioner(NodeProvisioner):
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
             self._guardian.forget(self._process.pid)
+        group, self._group = self._group, None
+        if group is not None:
+            await asyncio.to_thread(group.remove)
         self._read_output()
-        loop = asyncio.get_running_loop()
-        for descriptor in self._watched_descriptors:
-            loop.remove_reader(descriptor)
-            os.close(descriptor)
-        self._watched_descriptors.clear()
+        if self._read_end >= 0:
+            asyncio.get_running_loop().remove_reader(self._read_end)
+            os.close(self._read_end)
+            self._read_end = -1
 
     def last_output(self) -> str:
         self._read_output()
@@ -136,28 +179,62 @@ class ProcessProvisioner(NodeProvisioner):
         self._read_output()
         self._output.clear()
 
+    def usage(self) -> Usage:
+        if self._process is None or not self.has_process:
+            return Usage()
+        return self._process_scan.usage(self._process.pid)
+
     def memory_bytes(self) -> int:
+        return self.usage().memory_bytes
+
+    def exact_memory_bytes(self) -> int:
         if self._process is None or not self.has_process:
             return 0
-        return self._memory_scan.group_bytes(self._process.pid)
+        return self._process_scan.exact_memory_bytes(self._process.pid)
 
-    def _watch_descriptor(self, descriptor: int, callback: Any) -> None:
-        self._watched_descriptors.append(descriptor)
-        asyncio.get_running_loop().add_reader(descriptor, callback)
+    async def update_limits(self, limits: Limits) -> None:
+        self.limits = self._effective(limits)
+        if self._group is not None:
+            await asyncio.to_thread(self._group.limit, self.limits)
 
-    def _watch_exit(self, pid: int) -> None:
-        """`_on_exit` is called at once when the process ends."""
+    # For provisioners that start processes another way
+
+    def _effective(self, limits: Limits) -> Limits:
+        """With the node's own where the hub says nothing."""
+        return limits
+
+    def _spawning(self, cmd: list[str], plan: LaunchPlan, environment: dict[str, str]) -> Spawning:
+        """Raises OSError, ValueError."""
+        return Spawning(cmd, plan.cwd, environment)
+
+    async def _started(self, pid: int) -> None:
+        """Called once the process is there."""
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PGRP, pid, NICENESS)
+        if hasattr(resource, "prlimit"):
+            with contextlib.suppress(OSError):
+                resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+            data_bytes = allocation_limit(self.limits)
+            if data_bytes is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    resource.prlimit(pid, resource.RLIMIT_DATA, (data_bytes, data_bytes))
+
+    def _exit_code(self) -> int:
+        assert self._process is not None
+        assert self._process.returncode is not None
+        return self._process.returncode
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._process is not None and self._process.returncode is not None
+
+    def _make_group(self) -> ControlGroup | None:
+        if self._control_groups is None:
+            return None
         try:
-            self._watch_descriptor(os.pidfd_open(pid), self._on_exit)
-        except (AttributeError, OSError):  # not Linux, or too old: a thread waits
-            loop = asyncio.get_running_loop()
-
-            def wait() -> None:
-                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-                with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(self._on_exit)
-
-            loop.run_in_executor(None, wait)
+            return self._control_groups.make(self.kernel_id, self.limits)
+        except OSError as error:
+            raise ValueError(f"its limits cannot be set ({error.strerror}).") from error
 
     def _on_exit(self) -> None:
         assert self._process is not None
@@ -167,28 +244,45 @@ class ProcessProvisioner(NodeProvisioner):
         # Before the process is reaped its id cannot be given to another group.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        code = self._process.wait()
-        for descriptor in self._watched_descriptors:
-            asyncio.get_running_loop().remove_reader(descriptor)
-        self._exited.set_result(code)
+        self._process.wait()
+        self.is_out_of_memory = self._group is not None and self._group.is_out_of_memory
+        if self._read_end >= 0:
+            self._read_output()
+            asyncio.get_running_loop().remove_reader(self._read_end)
+        self._exited.set_result(self._exit_code())
 
     def _read_output(self) -> None:
-        if not self._watched_descriptors:
+        if self._read_end < 0:
             return
-        descriptor = self._watched_descriptors[0]
         # Bounded: a process that writes without end gets its turn again at the next wake-up.
         for _ in range(16):
             try:
-                data = os.read(descriptor, 65_536)
+                data = os.read(self._read_end, 65_536)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
                 data = b""
             if not data:
-                asyncio.get_running_loop().remove_reader(descriptor)
+                asyncio.get_running_loop().remove_reader(self._read_end)
                 return
             self._output += data
             del self._output[:-LAST_OUTPUT_BYTES]
+
+
+def check_program(program: str, cwd: Path, environment: Mapping[str, str]) -> None:
+    """Raises OSError, as the start of a process would, when program or folder cannot be used."""
+    if not cwd.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(cwd))
+    found = shutil.which(program, path=environment.get("PATH", os.defpath))
+    if found is None:
+        is_there = "/" in program and Path(program).exists()
+        code = errno.EACCES if is_there else errno.ENOENT
+        raise OSError(code, os.strerror(code), program)
+
+
+def allocation_limit(limits: Limits) -> int | None:
+    """Bytes of data one process may have at all; None without a limit of memory."""
+    return None if limits.memory_bytes is None else limits.memory_bytes + ALLOCATION_ROOM_BYTES
 
 
 def last_lines(text: str, count: int = 3, max_chars: int = 300) -> str:

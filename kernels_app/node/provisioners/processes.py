@@ -5,72 +5,134 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")
 # Positions after the program's name in /proc/<pid>/stat (proc(5)).
-_STAT_GROUP = 2
-_STAT_SESSION = 3
-_STAT_RSS_PAGES = 21
+_PARENT, _SESSION = 1, 3
+_CPU_TICKS = slice(11, 15)  # user and system, its own and of the children it has waited for
+_THREADS, _RSS_PAGES = 17, 21
 
 
-class MemoryScan:
-    """Resident memory of every process group and session, read at most each `fresh_s`: one pass for all kernels."""
+class Usage(msgspec.Struct, frozen=True):
+    """What a kernel's processes use together. `cpu_s` since their start; threads count as processes, as they do for
+    the kernel of the operating system."""
+
+    memory_bytes: int = 0
+    cpu_s: float = 0.0
+    process_count: int = 0
+
+
+class _Process(NamedTuple):
+    pid: int
+    parent: int
+    session: int
+    rss_bytes: int
+    cpu_ticks: int
+    thread_count: int
+
+
+class ProcessScan:
+    """All processes of the machine, read at most each `fresh_s`: one pass for all kernels."""
 
     def __init__(self, fresh_s: float = 0.1) -> None:
         self._fresh_s = fresh_s
         self._read_at = float("-inf")
-        self._bytes_by_group: dict[int, int] = {}
-        self._bytes_by_session: dict[int, int] = {}
+        self._by_session: dict[int, list[_Process]] = {}
+        self._by_parent: dict[int, list[_Process]] = {}
+        self._by_pid: dict[int, _Process] = {}
 
-    def group_bytes(self, process_group: int) -> int:
-        self._refresh()
-        return self._bytes_by_group.get(process_group, 0)
+    def usage(self, leader: int) -> Usage:
+        """Of the session that `leader` leads and of everything that comes from it, whatever session that is in."""
+        found = self._members(leader)
+        return Usage(
+            memory_bytes=sum(process.rss_bytes for process in found),
+            cpu_s=sum(process.cpu_ticks for process in found) / _TICKS_A_SECOND,
+            process_count=sum(process.thread_count for process in found),
+        )
 
-    def session_bytes(self, session: int) -> int:
-        """Of a terminal: its shell gives each job a process group of its own."""
+    def exact_memory_bytes(self, leader: int) -> int:
+        """The same memory, what several processes share counted once. Slower: a page table walk for each process."""
+        found = self._members(leader)
+        if len(found) == 1:
+            return found[0].rss_bytes
+        return sum(_proportional_bytes(process) for process in found)
+
+    def children(self, pid: int) -> list[int]:
         self._refresh()
-        return self._bytes_by_session.get(session, 0)
+        return [process.pid for process in self._by_parent.get(pid, ())]
+
+    def _members(self, leader: int) -> list[_Process]:
+        self._refresh()
+        found = {process.pid: process for process in self._by_session.get(leader, ())}
+        if leader in self._by_pid:
+            found[leader] = self._by_pid[leader]
+        waiting = list(found)
+        while waiting:
+            for child in self._by_parent.get(waiting.pop(), ()):
+                if child.pid not in found:
+                    found[child.pid] = child
+                    waiting.append(child.pid)
+        return list(found.values())
 
     def _refresh(self) -> None:
         now = time.monotonic()
-        if now - self._read_at > self._fresh_s:
-            self._bytes_by_group, self._bytes_by_session = _scan()
-            self._read_at = now
+        if now - self._read_at <= self._fresh_s:
+            return
+        self._by_session, self._by_parent, self._by_pid = {}, {}, {}
+        for process in _processes():
+            self._by_pid[process.pid] = process
+            self._by_session.setdefault(process.session, []).append(process)
+            self._by_parent.setdefault(process.parent, []).append(process)
+        self._read_at = now
 
 
-def _scan() -> tuple[dict[int, int], dict[int, int]]:
-    """Bytes by process group, and by session."""
-    groups: dict[int, int] = {}
-    sessions: dict[int, int] = {}
+def _processes() -> Iterable[_Process]:
     if not _PROC.is_dir():
-        return groups, sessions
+        return
     for entry in os.listdir(_PROC):  # noqa: PTH208  names only, many times
         if entry.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
-                with Path(f"/proc/{entry}/stat").open("rb") as file:
+                with open(f"/proc/{entry}/stat", "rb") as file:  # noqa: PTH123  as above
                     fields = file.read().rpartition(b")")[2].split()
-                size_bytes = int(fields[_STAT_RSS_PAGES]) * _PAGE_BYTES
-                group, session = int(fields[_STAT_GROUP]), int(fields[_STAT_SESSION])
-                groups[group] = groups.get(group, 0) + size_bytes
-                sessions[session] = sessions.get(session, 0) + size_bytes
-    return groups, sessions
+                yield _Process(
+                    pid=int(entry),
+                    parent=int(fields[_PARENT]),
+                    session=int(fields[_SESSION]),
+                    rss_bytes=int(fields[_RSS_PAGES]) * _PAGE_BYTES,
+                    cpu_ticks=sum(map(int, fields[_CPU_TICKS])),
+                    thread_count=int(fields[_THREADS]),
+                )
+
+
+def _proportional_bytes(process: _Process) -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path(f"/proc/{process.pid}/smaps_rollup").read_bytes().splitlines():
+            if line.startswith(b"Pss:"):
+                return int(line.split()[1]) * 1024
+    return process.rss_bytes
+
+
+def descendants(pid: int) -> list[int]:
+    """Ids of a process and of all that come from it."""
+    children: dict[int, list[int]] = {}
+    for process in _processes():
+        children.setdefault(process.parent, []).append(process.pid)
+    found = [pid]
+    for parent in found:  # grows meanwhile
+        found += children.get(parent, ())
+    return found
 
 
 def session_processes(session: int) -> list[int]:
     """Ids of the processes of a session, whatever their process groups."""
-    found: list[int] = []
-    if not _PROC.is_dir():
-        return found
-    for entry in os.listdir(_PROC):  # noqa: PTH208  names only
-        if entry.isdigit():
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                with Path(f"/proc/{entry}/stat").open("rb") as file:
-                    fields = file.read().rpartition(b")")[2].split()
-                if int(fields[_STAT_SESSION]) == session:
-                    found.append(int(entry))
-    return found
+    return [process.pid for process in _processes() if process.session == session]
 
 
 def marked_processes(marker: bytes) -> list[int]:

@@ -14,19 +14,23 @@ import sys
 import termios
 from collections.abc import Iterable
 
+from kernels_app.bus.envelopes import Limits
+from kernels_app.node.provisioners.control_groups import ControlGroup, ControlGroups
 from kernels_app.node.provisioners.exits import watch_exit
 from kernels_app.node.provisioners.guardian import Guardian
-from kernels_app.node.provisioners.process import NICENESS
-from kernels_app.node.provisioners.processes import MemoryScan, marked_processes, session_processes
+from kernels_app.node.provisioners.process import NICENESS, Spawning
+from kernels_app.node.provisioners.processes import ProcessScan, marked_processes, session_processes
 from kernels_app.node.provisioners.terminal_base import FIRST_SIZE, TerminalPlan, TerminalProcess
 
 # In each process of a terminal: finds those that left its session.
 MARKER_NAME = "ZASPER_TERMINAL_ID"
 _SHELLS = ("/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash", "/bin/zsh", "/bin/sh")
-# Runs as the leader of a new session, takes the terminal it has as input for its own, and becomes the shell.
+# Becomes the leader of a session, takes the terminal it has as input for its own, and becomes the shell.
 # A short program instead of a hook between fork and exec, which is not safe where other threads run.
 _LAUNCHER = """
 import fcntl, os, resource, sys, termios
+if os.getsid(0) != os.getpid():
+    os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.nice(int(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -40,9 +44,18 @@ except OSError as error:
 class ProcessTerminal(TerminalProcess):
     """A shell in a session of its own; the session is ended as a whole."""
 
-    def __init__(self, *, guardian: Guardian, memory_scan: MemoryScan, shell: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        guardian: Guardian,
+        process_scan: ProcessScan,
+        control_groups: ControlGroups | None = None,
+        shell: str | None = None,
+    ) -> None:
         self._guardian = guardian
-        self._memory_scan = memory_scan
+        self._process_scan = process_scan
+        self._control_groups = control_groups
+        self._group: ControlGroup | None = None
         self._shell = shell or _find_shell()
         self._process: subprocess.Popen[bytes] | None = None
         self._descriptor = -1
@@ -61,11 +74,12 @@ class ProcessTerminal(TerminalProcess):
         try:
             os.set_blocking(self._descriptor, False)
             self.resize(*FIRST_SIZE)
-            self._process = await asyncio.to_thread(
-                subprocess.Popen,
-                [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(NICENESS), self._shell],
-                cwd=plan.cwd,
-                env={
+            limits = Limits(memory_bytes=plan.limits.memory_bytes, cpu_cores=plan.limits.cpu_cores)
+            self._group = await asyncio.to_thread(self._make_group, plan, self._effective(limits))
+            spawning = self._spawning(
+                plan,
+                self._effective(limits),
+                {
                     **plan.environment,
                     MARKER_NAME: plan.terminal_id,
                     "TERM": "xterm-256color",
@@ -74,17 +88,49 @@ class ProcessTerminal(TerminalProcess):
                     # One history for all people of a hub would show each what the others typed.
                     "HISTFILE": "",
                 },
-                stdin=inner,
-                stdout=inner,
-                stderr=inner,
-                start_new_session=True,
             )
+            try:
+                words = spawning.words if self._group is None else [*self._group.enter_words, *spawning.words]
+                self._process = await asyncio.to_thread(
+                    subprocess.Popen,
+                    words,
+                    cwd=spawning.cwd,
+                    env=spawning.environment,
+                    stdin=inner,
+                    stdout=inner,
+                    stderr=inner,
+                    start_new_session=True,
+                    pass_fds=spawning.descriptors,
+                )
+            finally:
+                for descriptor in spawning.descriptors:
+                    os.close(descriptor)
         finally:
             os.close(inner)
         self._guardian.watch(self._process.pid)
         self._exited = loop.create_future()
         watch_exit(self._process.pid, self._on_exit)
+        await self._started()
         return self._descriptor
+
+    # For terminals that are started another way
+
+    def _effective(self, limits: Limits) -> Limits:
+        return limits
+
+    def _spawning(self, plan: TerminalPlan, limits: Limits, environment: dict[str, str]) -> Spawning:
+        """Raises OSError."""
+        return Spawning(launcher_words(sys.executable, NICENESS, self._shell), plan.cwd, environment)
+
+    async def _started(self) -> None:
+        """Called once the process is there."""
+
+    def _shell_pid(self) -> int:
+        """As this machine sees it; 0 when it is not known."""
+        return 0 if self._process is None else self._process.pid
+
+    def _make_group(self, plan: TerminalPlan, limits: Limits) -> ControlGroup | None:
+        return None if self._control_groups is None else self._control_groups.make(plan.terminal_id, limits)
 
     async def wait(self) -> int:
         assert self._exited is not None, "start comes first"
@@ -99,10 +145,11 @@ class ProcessTerminal(TerminalProcess):
                 fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def hang_up(self) -> None:
-        if self._process is not None and self._process.returncode is None:
+        pid = self._shell_pid()
+        if pid and self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGHUP)
-                os.kill(self._process.pid, signal.SIGCONT)
+                os.kill(pid, signal.SIGHUP)
+                os.kill(pid, signal.SIGCONT)
 
     def kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -113,6 +160,9 @@ class ProcessTerminal(TerminalProcess):
         if self._process is not None and self._exited is not None:
             await self.wait()
             self._guardian.forget(self._process.pid)
+        group, self._group = self._group, None
+        if group is not None:
+            await asyncio.to_thread(group.remove)
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -121,14 +171,14 @@ class ProcessTerminal(TerminalProcess):
         if self._process is None or self._descriptor < 0:
             return True
         try:
-            return os.tcgetpgrp(self._descriptor) == self._process.pid
+            return os.tcgetpgrp(self._descriptor) == self._shell_pid()
         except OSError:
             return True
 
     def memory_bytes(self) -> int:
         if self._process is None or self._process.returncode is not None:
             return 0
-        return self._memory_scan.session_bytes(self._process.pid)
+        return self._process_scan.usage(self._process.pid).memory_bytes
 
     def _on_exit(self) -> None:
         assert self._process is not None
@@ -138,7 +188,18 @@ class ProcessTerminal(TerminalProcess):
         # Before the shell is reaped its id cannot be given to another session. Twice: one may have forked meanwhile.
         for _ in range(2):
             _kill_all(pid for pid in session_processes(self._process.pid) if pid != self._process.pid)
-        self._exited.set_result(self._process.wait())
+        self._process.wait()
+        self._exited.set_result(self._exit_code())
+
+    def _exit_code(self) -> int:
+        assert self._process is not None
+        assert self._process.returncode is not None
+        return self._process.returncode
+
+
+def launcher_words(python: str, niceness: int, shell: str) -> list[str]:
+    """Starts the shell with the terminal it has as input for its own."""
+    return [python, "-I", "-S", "-c", _LAUNCHER, str(niceness), shell]
 
 
 def _find_shell() -> str:

@@ -41,12 +41,10 @@ from kernels_app.bus.opening import open_transport
 from kernels_app.bus.operations import AnyOperation, Finished, KernelChanged, Stream, decode_batch
 from kernels_app.bus.transport import Publication, Transport
 from kernels_app.node.config import NodeConfig
-from kernels_app.node.kernelspecs import Kernelspecs, kernelspec_folders, write_deno_kernelspec
-from kernels_app.node.launching import Launcher
+from kernels_app.node.isolation import find_isolation
+from kernels_app.node.kernelspecs import write_deno_kernelspec
+from kernels_app.node.local_launching import local_launching
 from kernels_app.node.provisioners.guardian import Guardian
-from kernels_app.node.provisioners.process import ProcessProvisioner
-from kernels_app.node.provisioners.processes import MemoryScan
-from kernels_app.node.provisioners.terminal_process import ProcessTerminal
 from kernels_app.node.supervisor import Supervisor
 from kernels_app.node.zeromq.channels import KernelContext
 
@@ -198,7 +196,12 @@ class RunningNode:
 
 @asynccontextmanager
 async def running_node(
-    folder: Path, url: str, *, start_timeout_s: float = 30.0, kernel_path: Path | None = None
+    folder: Path,
+    url: str,
+    *,
+    start_timeout_s: float = 30.0,
+    kernel_path: Path | None = None,
+    provisioner: str = "process",
 ) -> AsyncIterator[RunningNode]:
     """Up when entered, stopped when left."""
     write_deno_kernelspec(KERNEL_PYTHON)
@@ -211,31 +214,22 @@ async def running_node(
         projects_root=projects_root,
         run_dir=folder / "run",
         kernel_python=KERNEL_PYTHON,
+        kernel_path=[] if kernel_path is None else [kernel_path],
         start_timeout_s=start_timeout_s,
+        provisioner=provisioner,
     )
-    further = [] if kernel_path is None else [kernel_path]
-    guardian, context, scan = Guardian(), KernelContext(), MemoryScan()
+    guardian, context = Guardian(), KernelContext()
     transport, wire = open_transport(url), open_transport(url)
-
-    def make_provisioner(kernel_id: str, spec: Any) -> ProcessProvisioner:
-        return ProcessProvisioner(
-            guardian=guardian, memory_scan=scan, kernel_id=kernel_id, kernel_spec=spec, parent=None
-        )
-
+    found = find_isolation(config)
+    launcher, make_terminal = local_launching(config, found, guardian, os.environ)
     supervisor = Supervisor(
         config,
         transport=transport,
-        launcher=Launcher(
-            kernelspecs=Kernelspecs(kernelspec_folders(KERNEL_PYTHON, further), KERNEL_PYTHON),
-            projects_root=projects_root,
-            run_dir=config.run_dir,
-            make_provisioner=make_provisioner,
-            node_environment=os.environ,
-        ),
+        launcher=launcher,
         context=context,
         clock_ms=lambda: time.time_ns() // 1_000_000,
-        provisioner_name="process",
-        make_terminal=lambda: ProcessTerminal(guardian=guardian, memory_scan=scan),
+        isolation=found,
+        make_terminal=make_terminal,
     )
     node = RunningNode(supervisor, wire, guardian)
     task = asyncio.create_task(supervisor.run())
