@@ -65,6 +65,7 @@ class NodeProgram:
                 "NODE_PROJECTS_ROOT": str(self._folder / "projects"),
                 "NODE_RUN_DIR": str(self._folder / "run"),
                 "NODE_KERNEL_PYTHON": str(KERNEL_PYTHON),
+                "NODE_PROVISIONER": "process",  # the tests look for processes by the ids they give themselves
                 "REDIS_URL": self._url,
             },
         )
@@ -193,9 +194,12 @@ def test_a_node_of_processes_loads_nothing_of_docker() -> None:
         ("NODE_KERNEL_MEMORY_MB", "-1"),
         ("NODE_KERNEL_PROCESSES", "0"),
         ("NODE_ORPHAN_S", "never"),
+        ("NODE_SANDBOX_NETWORK", "internet"),
+        ("NODE_SANDBOX_READABLE", "/"),
+        ("NODE_SANDBOX_READABLE", "/srv/data:relative"),
     ],
 )
-def test_what_is_wrong_about_containers_stops_the_start(tmp_path: Path, name: str, text: str) -> None:
+def test_what_is_wrong_about_containers_and_sandboxes_stops_the_start(tmp_path: Path, name: str, text: str) -> None:
     environment = {
         "NODE_PROJECTS_ROOT": str(tmp_path),
         "NODE_RUN_DIR": str(tmp_path),
