@@ -199,7 +199,9 @@ def test_a_node_of_processes_loads_nothing_of_docker() -> None:
         ("NODE_SANDBOX_READABLE", "/srv/data:relative"),
     ],
 )
-def test_what_is_wrong_about_containers_and_sandboxes_stops_the_start(tmp_path: Path, name: str, text: str) -> None:
+def test_what_is_wrong_about_containers_and_sandboxes_stops_the_start(
+    tmp_path: Path, name: str, text: str
+) -> None:
     environment = {
         "NODE_PROJECTS_ROOT": str(tmp_path),
         "NODE_RUN_DIR": str(tmp_path),
