@@ -21,7 +21,8 @@ from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
 from kernels_app.node.provisioners.docker import ContainerLaunch, DockerProvisioner
 from kernels_app.node.provisioners.engine import KERNEL_LABEL, Engine, EngineError
 from kernels_app.node.records import KernelRecord, Records
-from kernels_app.node.zeromq.channels import ChannelListener, KernelContext
+from kernels_app.node.zeromq.channel_base import ChannelListener
+from kernels_app.node.zeromq.channels import KernelContext
 from kernels_app.node.zeromq.line import LineChannels
 
 logger = logging.getLogger(__name__)

@@ -31,7 +31,8 @@ from kernels_app.node.provisioners.process import last_lines
 from kernels_app.node.records import KernelRecord
 from kernels_app.node.relay_kernel import KernelRelay
 from kernels_app.node.runs import KernelRuns
-from kernels_app.node.zeromq.channels import ChannelName, KernelChannels, KernelContext
+from kernels_app.node.zeromq.channel_base import ChannelName, KernelChannels
+from kernels_app.node.zeromq.channels import KernelContext
 from kernels_app.node.zeromq.frames import KernelMessage
 from kernels_app.node.zeromq.line import LineChannels
 
@@ -40,7 +41,7 @@ logger = logging.getLogger(__name__)
 # `busy` and `idle` that follow each other faster than this are one; a short cell flips nothing.
 SETTLE_S = 0.25
 # While a kernel is used, the hub hears of it at least this often.
-ACTIVITY_S = 5.0
+ACTIVITY_S = 15.0
 # Time to end by itself after a shutdown request, and after SIGTERM.
 POLITE_S = 2.0
 TERMINATE_S = 1.0
@@ -100,6 +101,7 @@ class Kernel:
         self._is_interrupted_by_message = False
         self._announced: KernelStateName | None = None
         self._announced_at_ms = 0
+        self._changed_at_ms = 0
         self._settling: asyncio.TimerHandle | None = None
         self._start_timer: asyncio.TimerHandle | None = None
         self._pauses: set[str] = set()
@@ -275,14 +277,22 @@ class Kernel:
     def _announce_when_settled(self) -> None:
         if self.state.name not in READY or self._announced not in READY:
             self.announce()
-        elif self._settling is None:
+            return
+        self._changed_at_ms = self._clock_ms()
+        if self._settling is None:
             self._settling = asyncio.get_running_loop().call_later(SETTLE_S, self._settle)
 
     def _settle(self) -> None:
         self._settling = None
-        is_due = self._clock_ms() - self._announced_at_ms > ACTIVITY_S * 1000
-        if self.state.name != self._announced or is_due:
+        now_ms = self._clock_ms()
+        if now_ms - self._announced_at_ms > ACTIVITY_S * 1000:
             self.announce()
+        elif self.state.name != self._announced:
+            lasted_s = (now_ms - self._changed_at_ms) / 1000
+            if lasted_s >= SETTLE_S:
+                self.announce()
+            else:
+                self._settling = asyncio.get_running_loop().call_later(SETTLE_S - lasted_s, self._settle)
 
     async def _launch(self) -> None:
         try:

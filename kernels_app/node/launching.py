@@ -18,7 +18,8 @@ from kernels_app.node.kernelspecs import Kernelspecs, kernel_transport
 from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
 from kernels_app.node.provisioners.terminal_base import TerminalPlan
 from kernels_app.node.records import KernelRecord, Records
-from kernels_app.node.zeromq.channels import ChannelListener, KernelChannels, KernelContext
+from kernels_app.node.zeromq.channel_base import ChannelListener, KernelChannels
+from kernels_app.node.zeromq.channels import KernelContext, open_channels
 from kernels_app.node.zeromq.line import LineChannels
 
 # Makes a provisioner for one launch: `(kernel_id, jupyter_client KernelSpec)`.
@@ -116,7 +117,7 @@ class Launcher:
         self, context: KernelContext, launch: PreparedLaunch, listener: ChannelListener
     ) -> KernelChannels | LineChannels:
         """The way to a kernel that was launched."""
-        return KernelChannels(context, launch.connection, listener)
+        return open_channels(context, launch.connection, listener)
 
     async def take_over(self, record: KernelRecord) -> PreparedLaunch:
         """The launch of an earlier life of the node. Raises LaunchRefused."""

@@ -34,7 +34,7 @@ from kernels_app.node.admission import Admission, EndedRun, QueuedRun
 from kernels_app.node.outbox import Outbox
 from kernels_app.node.output_log import OutputLog
 from kernels_app.node.records import KeptRun
-from kernels_app.node.zeromq.channels import ChannelName
+from kernels_app.node.zeromq.channel_base import ChannelName
 from kernels_app.node.zeromq.frames import InvalidMessage, KernelMessage
 
 # A question waits for the run before it to end, at most this long.

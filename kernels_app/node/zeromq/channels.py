@@ -1,41 +1,27 @@
-"""The sockets to one kernel."""
+"""The sockets to one kernel, by the ZeroMQ library where they are TCP ports."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import secrets
 import time
-from datetime import UTC, datetime
-from typing import Literal, Protocol
 
 import zmq
 
 from kernels_app.node.connection import Connection
-from kernels_app.node.zeromq.frames import (
-    DELIMITER,
-    InvalidMessage,
-    KernelMessage,
-    build_message,
-    parse_message,
+from kernels_app.node.zeromq.channel_base import (
+    CHANNELS,
+    DRAIN_S,
+    RECONNECT_MAX_MS,
+    RECONNECT_MS,
+    ChannelListener,
+    ChannelName,
+    KernelChannels,
 )
-from kernels_app.node.zeromq.signing import Signer
-
-logger = logging.getLogger(__name__)
-
-ChannelName = Literal["shell", "iopub", "stdin", "control"]
-CHANNELS: tuple[ChannelName, ...] = ("shell", "iopub", "stdin", "control")
+from kernels_app.node.zeromq.socket_poll import SocketPoll
+from kernels_app.node.zeromq.unix_channels import UnixChannels
 
 # One wake-up handles at most this much before other kernels get their turn.
 DRAIN_COUNT = 256
-DRAIN_S = 0.01
-# A channel that was never empty for this long: the kernel sends faster than we can read.
-BACKLOG_S = 2.0
-# A kernel's sockets appear some time after its process: look often at first.
-RECONNECT_MS = 10
-RECONNECT_MAX_MS = 200
-# Log lines about frames with a wrong signature: the first, and then each thousandth.
-INVALID_LOG_EVERY = 1000
 # Waited under load for what other kernels, and the same one, send next; in full from this many messages a second on.
 WINDOW_S = 0.0025
 BUSY_RATE = 1500.0
@@ -49,16 +35,6 @@ _POLLIN = int(zmq.POLLIN)
 _MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 
 
-class ChannelListener(Protocol):
-    """What the channels call, on the event loop. Must not block."""
-
-    def on_kernel_message(self, channel: ChannelName, message: KernelMessage) -> None: ...
-
-    def on_backlog(self, is_behind: bool) -> None:
-        """The kernel sends faster than it can be read (True), and later: all is read (False)."""
-        ...
-
-
 class KernelContext:
     """The ZeroMQ context of a node: one input thread for all kernels, and one window for what they send.
 
@@ -69,16 +45,19 @@ class KernelContext:
     def __init__(self) -> None:
         self.context = zmq.Context(io_threads=1)
         self.context.set(zmq.MAX_SOCKETS, 16_384)
-        self._ready: dict[tuple[KernelChannels, ChannelName], None] = {}
+        self._ready: dict[tuple[LibraryChannels, ChannelName], None] = {}
         self._is_waiting = False
         self._count = 0
         self._rate = 0.0
         self._read_s = 0.0
+        # Kernels on unix sockets need none of this.
+        self.poll = SocketPoll()
 
     def close(self) -> None:
+        self.poll.close()
         self.context.destroy(linger=0)
 
-    def read_soon(self, channels: KernelChannels, name: ChannelName) -> None:
+    def read_soon(self, channels: LibraryChannels, name: ChannelName) -> None:
         """Has `channels.drain(name)` called, now or with the others of the window."""
         self._ready[channels, name] = None
         if self._is_waiting:
@@ -104,21 +83,24 @@ class KernelContext:
         self._read_s, self._count = now_s, 0
 
 
-class KernelChannels:
-    """Shell, iopub, stdin and control of one launch of a kernel. Signatures are made and checked
-    here: what does not carry the kernel's signature is dropped and counted."""
+def open_channels(
+    context: KernelContext, connection: Connection, listener: ChannelListener
+) -> KernelChannels:
+    """The way to a kernel that listens there, or soon will."""
+    if connection.transport == "ipc":
+        return UnixChannels(context.poll, connection, listener)
+    return LibraryChannels(context, connection, listener)
+
+
+class LibraryChannels(KernelChannels):
+    """By libzmq."""
 
     def __init__(self, context: KernelContext, connection: Connection, listener: ChannelListener) -> None:
+        super().__init__(connection, listener)
         self._loop = asyncio.get_running_loop()
         self._context = context
-        self._signer = Signer(connection.key.encode())
-        self._listener = listener
-        self._session_id = secrets.token_hex(8)
         self._sockets: dict[ChannelName, zmq.Socket[bytes]] = {}
         self._descriptors: dict[ChannelName, int] = {}
-        self._busy_since: dict[ChannelName, float] = {}
-        self._is_behind = False
-        self.invalid_count = 0
         for name in CHANNELS:
             socket = context.context.socket(zmq.SUB if name == "iopub" else zmq.DEALER)
             socket.set(zmq.LINGER, 0)
@@ -139,45 +121,14 @@ class KernelChannels:
             self._descriptors[name] = descriptor
             self._loop.add_reader(descriptor, self._on_readable, name)
 
-    def send(
-        self,
-        channel: ChannelName,
-        msg_type: str,
-        content: bytes,
-        *,
-        msg_id: str,
-        parent_header: bytes = b"{}",
-        metadata: bytes = b"{}",
-        buffers: list[bytes] | None = None,
-    ) -> None:
-        """Queues the message; it leaves when the kernel is there. Does nothing once closed."""
-        socket = self._sockets.get(channel)
-        if socket is None:
-            return
-        frames = build_message(
-            msg_type,
-            content,
-            msg_id=msg_id,
-            session_id=self._session_id,
-            date=datetime.now(UTC).isoformat(),
-            signer=self._signer,
-            parent_header=parent_header,
-            metadata=metadata,
-            buffers=buffers or (),
-        )
-        socket.send_multipart(frames, flags=zmq.DONTWAIT)
-        # Sending may have taken the signal that something can be read.
-        self._loop.call_soon(self._on_readable, channel)
-
-    def send_frames(self, channel: ChannelName, signed: list[bytes], buffers: list[bytes]) -> bool:
-        """A message as a client made it: header, parent header, metadata, content. False once closed."""
+    def _write(self, channel: ChannelName, parts: list[bytes]) -> bool:
         socket = self._sockets.get(channel)
         if socket is None:
             return False
-        parts = [DELIMITER, self._signer.sign(signed), *signed, *buffers]
         for part in parts[:-1]:
             _send(socket, part, _MORE)
         _send(socket, parts[-1], _DONTWAIT)
+        # Sending may have taken the signal that something can be read.
         self._loop.call_soon(self._on_readable, channel)
         return True
 
@@ -205,7 +156,7 @@ class KernelChannels:
             try:
                 frames = [_receive(socket, _DONTWAIT)]
             except zmq.Again:
-                self._caught_up(name)
+                self._catch_up(name)
                 return
             while _get(socket, _RCVMORE):
                 frames.append(_receive(socket))
@@ -215,31 +166,5 @@ class KernelChannels:
                 return  # closed by what was received
             if count % 16 == 15 and time.monotonic() > deadline:
                 break
-        self._check_backlog(name)
+        self._fall_behind(name)
         self._loop.call_soon(self.drain, name)
-
-    def _receive(self, name: ChannelName, frames: list[bytes]) -> None:
-        try:
-            message = parse_message(frames, self._signer)
-            self._listener.on_kernel_message(name, message)
-        except InvalidMessage as error:
-            self.invalid_count += 1
-            if self.invalid_count % INVALID_LOG_EVERY == 1:
-                logger.warning("Dropped a message on %s: %s (%d so far)", name, error, self.invalid_count)
-        except Exception:
-            # A mistake of ours with one message must not leave the next ones unread.
-            logger.exception("A message on %s could not be handled.", name)
-
-    def _check_backlog(self, name: ChannelName) -> None:
-        now = time.monotonic()
-        since = self._busy_since.setdefault(name, now)
-        if now - since > BACKLOG_S and not self._is_behind:
-            self._is_behind = True
-            self._listener.on_backlog(True)
-
-    def _caught_up(self, name: ChannelName) -> None:
-        if self._busy_since:
-            self._busy_since.pop(name, None)
-            if self._is_behind and not self._busy_since:
-                self._is_behind = False
-                self._listener.on_backlog(False)

@@ -18,7 +18,7 @@ from typing import cast
 import msgspec
 
 from kernels_app.node.zeromq.attendant import CHANNELS, STARTED, UNKNOWN_RUN, BrokenLine, Unpacker, pack
-from kernels_app.node.zeromq.channels import INVALID_LOG_EVERY, ChannelListener, ChannelName
+from kernels_app.node.zeromq.channel_base import INVALID_LOG_EVERY, ChannelListener, ChannelName
 from kernels_app.node.zeromq.frames import DELIMITER, InvalidMessage, build_message, parse_message
 from kernels_app.node.zeromq.signing import Signer
 

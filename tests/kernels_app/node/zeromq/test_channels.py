@@ -10,8 +10,9 @@ import pytest
 import zmq
 
 from kernels_app.node.connection import Connection, ipc_connection, tcp_connection
-from kernels_app.node.zeromq import channels
-from kernels_app.node.zeromq.channels import ChannelName, KernelChannels, KernelContext
+from kernels_app.node.zeromq import channel_base, unix_channels
+from kernels_app.node.zeromq.channel_base import ChannelName, KernelChannels
+from kernels_app.node.zeromq.channels import KernelContext, open_channels
 from kernels_app.node.zeromq.frames import KernelMessage, build_message, parse_message
 from kernels_app.node.zeromq.signing import Signer
 
@@ -42,7 +43,9 @@ class FakeKernel:
         self.iopub.set(zmq.SNDHWM, 0)
         self.shell.bind(connection.endpoint("shell"))
         self.iopub.bind(connection.endpoint("iopub"))
-        self.iopub.set(zmq.RCVTIMEO, DEADLINE_S * 1000)
+
+    async def subscribed(self) -> None:
+        await eventually(lambda: bool(self.iopub.poll(0)))
         assert self.iopub.recv() == b"\x01"  # the node subscribes
 
     def publish(self, msg_type: str, signer: Signer | None = None) -> None:
@@ -81,14 +84,17 @@ def connection(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 async def opened(
     context: KernelContext, connection: Connection, heard: Heard
 ) -> AsyncIterator[KernelChannels]:
-    made = KernelChannels(context, connection, heard)
+    made = open_channels(context, connection, heard)
     yield made
     made.close()
 
 
 @pytest.fixture
-def kernel(context: KernelContext, connection: Connection, opened: KernelChannels) -> Iterator[FakeKernel]:
+async def kernel(
+    context: KernelContext, connection: Connection, opened: KernelChannels
+) -> AsyncIterator[FakeKernel]:
     made = FakeKernel(context, connection)
+    await made.subscribed()
     yield made
     made.close()
 
@@ -142,7 +148,8 @@ async def test_a_request_reaches_the_kernel_and_its_reply_comes_back(
 async def test_a_kernel_faster_than_its_reader_is_told_of_and_then_read_to_the_end(
     kernel: FakeKernel, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channels, "BACKLOG_S", 0.0)
+    monkeypatch.setattr(channel_base, "BACKLOG_S", 0.0)
+    monkeypatch.setattr(unix_channels, "DRAIN_S", 0.0)
     for number in range(3000):
         kernel.publish(f"n{number}")
     await eventually(lambda: len(heard.messages) == 3000 and heard.backlog[-1:] == [False])
@@ -163,3 +170,34 @@ async def test_nothing_is_sent_or_heard_after_the_close(
 def test_a_folder_whose_path_is_too_long_for_sockets_is_refused() -> None:
     with pytest.raises(ValueError, match="too long"):
         ipc_connection(Path("/" + "x" * 120))
+
+
+async def test_a_kernel_that_closes_its_sockets_and_opens_them_again_is_heard_again(
+    context: KernelContext, connection: Connection, opened: KernelChannels, heard: Heard
+) -> None:
+    for number in (1, 2):
+        kernel = FakeKernel(context, connection)
+        await kernel.subscribed()
+        kernel.publish("status")
+        await eventually(lambda expected=number: len(heard.messages) == expected)  # type: ignore[misc]
+        opened.send("shell", "kernel_info_request", b"{}", msg_id=f"m{number}")
+        await eventually(lambda kernel=kernel: bool(kernel.shell.poll(0)))  # type: ignore[misc]
+        kernel.close()
+        await asyncio.sleep(0.05)  # the library closes its sockets in a thread of its own
+
+
+async def test_a_kernel_that_does_not_read_gets_all_that_was_said_when_it_does(
+    kernel: FakeKernel, opened: KernelChannels
+) -> None:
+    kernel.shell.set(zmq.RCVHWM, 1)
+    payload = b"x" * 100_000
+    for number in range(200):
+        assert opened.send_frames("shell", [b"%d" % number, b"{}", b"{}", b"{}"], [payload])
+    numbers = []
+    async with asyncio.timeout(DEADLINE_S):
+        while len(numbers) < 200:
+            if kernel.shell.poll(0):
+                numbers.append(int(kernel.shell.recv_multipart()[3]))
+            else:
+                await asyncio.sleep(0.001)
+    assert numbers == list(range(200))

@@ -1,0 +1,124 @@
+"""Waits for many sockets at once, and less often when more goes on.
+
+A kernel sends the messages of one cell one by one, and each would wake the event loop. So under load the sockets are
+looked at in ticks, all in one system call; a lone message is read at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import time
+from typing import Protocol
+
+# Between two looks under load; in full from so many messages a second on.
+TICK_S = 0.0025
+BUSY_RATE = 700.0
+# A shorter tick costs more than it spares.
+SHORTEST_TICK_S = 0.0003
+# So many ticks in a row that found nothing: the event loop wakes us again.
+QUIET_TICKS = 8
+RATE_PERIOD_S = 0.1
+
+READABLE, WRITABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR, select.EPOLLOUT
+
+
+class Polled(Protocol):
+    """What owns a socket."""
+
+    def on_ready(self, events: int) -> int:
+        """The socket is READABLE, WRITABLE or both; 0: this was asked for. How many messages it brought."""
+        ...
+
+
+class SocketPoll:
+    """Sockets of one event loop. All methods are called on it."""
+
+    def __init__(self) -> None:
+        self._poll = select.epoll()
+        self._owners: dict[int, Polled] = {}
+        self._asking: dict[Polled, None] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_watched = False  # the event loop calls when a socket is ready
+        self._is_looking = False
+        self._tick: asyncio.Handle | None = None
+        self._quiet_ticks = 0
+        self._rate = 0.0
+        self._looked_s = 0.0
+
+    def add(self, descriptor: int, owner: Polled) -> None:
+        """Has `owner.on_ready` called when there is something to read."""
+        self._owners[descriptor] = owner
+        self._poll.register(descriptor, select.EPOLLIN)
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._watch()
+
+    def change(self, descriptor: int, *, wants_to_write: bool) -> None:
+        self._poll.modify(descriptor, select.EPOLLIN | select.EPOLLOUT if wants_to_write else select.EPOLLIN)
+
+    def remove(self, descriptor: int) -> None:
+        """Call it before the socket is closed."""
+        if self._owners.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
+    def ask(self, owner: Polled) -> None:
+        """Has `on_ready(0)` called in the next turn of the loop."""
+        self._asking[owner] = None
+        if not self._is_looking:
+            self._look_in(0.0)
+
+    def close(self) -> None:
+        if self._is_watched and self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._poll.fileno())
+        if self._tick is not None:
+            self._tick.cancel()
+        self._is_watched = False
+        self._poll.close()
+
+    def _watch(self) -> None:
+        assert self._loop is not None
+        self._is_watched = True
+        self._loop.add_reader(self._poll.fileno(), self._look)
+
+    def _look_in(self, delay_s: float) -> None:
+        assert self._loop is not None
+        if self._is_watched:
+            self._is_watched = False
+            self._loop.remove_reader(self._poll.fileno())
+        if self._tick is not None:
+            self._tick.cancel()
+        self._tick = (
+            self._loop.call_later(delay_s, self._look) if delay_s else self._loop.call_soon(self._look)
+        )
+
+    def _look(self) -> None:
+        self._tick = None
+        self._is_looking = True
+        asking, self._asking = self._asking, {}
+        count = 0
+        try:
+            for descriptor, events in self._poll.poll(0):
+                owner = self._owners.get(descriptor)
+                if owner is not None:  # else closed by what came before
+                    asking.pop(owner, None)
+                    count += owner.on_ready(events)
+            for owner in asking:
+                count += owner.on_ready(0)
+        finally:
+            self._is_looking = False
+            self._go_on(count)
+
+    def _go_on(self, count: int) -> None:
+        now_s = time.monotonic()
+        passed_s = max(now_s - self._looked_s, 1e-4)
+        self._rate += (count / passed_s - self._rate) * min(1.0, passed_s / RATE_PERIOD_S)
+        self._looked_s = now_s
+        self._quiet_ticks = 0 if count else self._quiet_ticks + 1
+        tick_s = TICK_S * min(1.0, self._rate / BUSY_RATE)
+        if self._asking:
+            self._look_in(0.0)
+        elif tick_s >= SHORTEST_TICK_S and self._quiet_ticks <= QUIET_TICKS:
+            self._look_in(tick_s)
+        elif not self._is_watched:
+            self._watch()
