@@ -193,7 +193,7 @@ async def test_a_kernel_that_does_not_read_gets_all_that_was_said_when_it_does(
     payload = b"x" * 100_000
     for number in range(200):
         assert opened.send_frames("shell", [b"%d" % number, b"{}", b"{}", b"{}"], [payload])
-    numbers = []
+    numbers: list[int] = []
     async with asyncio.timeout(DEADLINE_S):
         while len(numbers) < 200:
             if kernel.shell.poll(0):
