@@ -24,13 +24,13 @@ for router in (account_router, *notebook_routers, *kernel_routers, *administrati
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
-    path("admin/login/", admin_sign_in),
-    path("admin/", admin.site.urls),
+    path("admin/records/login/", admin_sign_in),
+    path("admin/records/", admin.site.urls),
     path("accounts/", include("zasper_hub.accounts.urls")),
     path("api/hub/v1/", hub_api.urls),
     path(PROJECT, include([*notebook_patterns, *kernel_patterns, path("<path:rest>", unknown_address)])),
     path("frame/<str:build>/<path:name>", frontend.output_frame, name="output-frame"),
     # The app routes these itself; what it does not know it says so.
     path("", frontend.app_page, name="app"),
-    re_path(r"^(?P<path>(?:p|account)(?:/.*)?)$", frontend.app_page, name="app-page"),
+    re_path(r"^(?P<path>(?:p|account|teams|admin)(?:/.*)?)$", frontend.app_page, name="app-page"),
 ]

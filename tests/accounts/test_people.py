@@ -315,7 +315,7 @@ def test_the_admin_panel_lists_people_and_theirs_without_secrets(cast: Cast, pag
     Client().post("/accounts/login/", {"login": "alice", "password": PASSWORD})
     client = Client()
     client.post("/accounts/login/", {"login": "root", "password": PASSWORD})
-    for path in (f"/admin/accounts/{page}/", f"/admin/accounts/{page}/1/change/"):
+    for path in (f"/admin/records/accounts/{page}/", f"/admin/records/accounts/{page}/1/change/"):
         answer = client.get(path, follow=True)
         assert answer.status_code == 200
         shown = answer.content.decode()

@@ -148,7 +148,7 @@ def test_nobody_makes_an_account_for_themselves(db: None) -> None:
 def test_a_person_who_is_no_administrator_is_told_so_instead_of_sent_around(cast: Cast) -> None:
     client = Client()
     sign_in(client)
-    answer = client.get("/admin/", follow=True)
+    answer = client.get("/admin/records/", follow=True)
     assert answer.status_code == 403
     assert len(answer.redirect_chain) == 1
 

@@ -195,10 +195,10 @@ VIEWS: dict[str, Need] = {
     "/accounts/logout/": Need.ANYONE,
     "/accounts/signup/": Need.ANYONE,
     "/accounts/choose-password/<str:person_key>/<str:token>/": Need.ANYONE,  # who has the link
-    "/admin/login/": Need.ANYONE,
+    "/admin/records/login/": Need.ANYONE,
     "/frame/<str:build>/<path:name>": Need.ANYONE,
     "/": Need.ANYONE,  # sends who is not signed in to sign in
-    "/(?P<path>(?:p|account)(?:/.*)?)": Need.ANYONE,
+    "/(?P<path>(?:p|account|teams|admin)(?:/.*)?)": Need.ANYONE,
 }
 
 # Views of django-ninja that hold nothing of anybody.

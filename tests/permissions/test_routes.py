@@ -159,7 +159,7 @@ def test_every_other_view_is_in_the_table_and_declares_what_it_says() -> None:
 
 
 def is_of_admin(address: Address) -> bool:
-    return address.route.startswith("/admin/") and address.declared is None
+    return address.route.startswith("/admin/records/") and address.declared is None
 
 
 def test_every_socket_is_in_the_table_derives_from_the_base_and_declares_what_it_says() -> None:
@@ -318,12 +318,12 @@ def test_only_administrators_get_into_the_admin_panel(world: World) -> None:
     assert tried > 20
     root = Client()
     root.force_login(world.cast.admin, backend="django.contrib.auth.backends.ModelBackend")
-    assert root.get("/admin/").status_code == 200
-    assert root.get("/admin/accounts/user/").status_code == 200
+    assert root.get("/admin/records/").status_code == 200
+    assert root.get("/admin/records/accounts/user/").status_code == 200
 
 
 def test_the_app_asks_who_is_not_signed_in_to_sign_in() -> None:
-    for path in ("/", "/p/alice/analysis", "/p/alice/analysis/f/a.ipynb", "/account"):
+    for path in ("/", "/p/alice/analysis", "/p/alice/analysis/f/a.ipynb", "/account", "/teams", "/admin/people"):
         answer = Client().get(path)
         assert answer.status_code == 302
         assert answer.headers["Location"].startswith("/accounts/login/?next=/")

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 View = Callable[[HttpRequest], HttpResponseBase]
 
 API_PREFIX = "/api/hub/"
-ADMIN_PREFIX = "/admin/"
+ADMIN_PREFIX = "/admin/records/"
 
 # Styles: CodeMirror and KaTeX set style attributes and rules from scripts; that needs 'unsafe-inline' for styles alone.
 APP_CSP = (

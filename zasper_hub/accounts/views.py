@@ -64,10 +64,10 @@ def sign_up_is_closed(request: HttpRequest) -> HttpResponse:
 
 @view_needs(Need.ANYONE)
 def admin_sign_in(request: HttpRequest) -> HttpResponse:
-    """The admin panel's own sign-in is ours; who is signed in but no administrator is told so."""
+    """The sign-in of Django's admin is ours; who is signed in but no administrator is told so."""
     if request.user.is_authenticated:
         return render(request, "403.html", {"reason": "The admin panel is for administrators."}, status=403)
-    target = safe_next(request.GET.get("next")) or "/admin/"
+    target = safe_next(request.GET.get("next")) or "/admin/records/"
     return redirect(f"{settings.LOGIN_URL}?next={target}")
 
 

@@ -245,9 +245,9 @@ def test_a_project_deleted_long_ago_is_purged_with_its_files_and_no_other(cast: 
 def test_an_administrator_changes_members_in_the_admin_panel_and_it_is_noted(cast: Cast) -> None:
     client = Client()
     client.post("/accounts/login/", {"login": "root", "password": PASSWORD})
-    path = f"/admin/notebooks_app/project/{cast.project.pk}/change/"
+    path = f"/admin/records/notebooks_app/project/{cast.project.pk}/change/"
     assert client.get(path).status_code == 200
-    assert client.get("/admin/notebooks_app/project/").status_code == 200
+    assert client.get("/admin/records/notebooks_app/project/").status_code == 200
     carol = cast.project.memberships.get(user=cast.carol)
     form = {
         "name": "Analysis",
