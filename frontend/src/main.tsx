@@ -1,6 +1,7 @@
 import { render } from "preact";
 import { App } from "./pages/App";
 import { startRouter } from "./router";
+import { watchAnnouncements } from "./store/announcements";
 import { watchConnection } from "./store/connection";
 import { startKeymap } from "./store/keymap";
 import { watchLateParts } from "./store/lateParts";
@@ -16,5 +17,6 @@ startKeymap();
 watchConnection();
 watchLateParts();
 watchMe();
+watchAnnouncements();
 void me.refresh();
 render(<App />, root);

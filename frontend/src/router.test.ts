@@ -11,7 +11,13 @@ describe("parseRoute", () => {
     ["/p/alice", { page: "not-found" }],
     ["/p/alice/example/f", { page: "not-found" }],
     ["/p/alice/example/x/y", { page: "not-found" }],
-    ["/admin/", { page: "not-found" }],
+    ["/teams", { page: "teams", team: null }],
+    ["/teams/lab", { page: "teams", team: "lab" }],
+    ["/teams/lab/x", { page: "not-found" }],
+    ["/admin/", { page: "admin", section: "overview", item: null }],
+    ["/admin/people/j%40x", { page: "admin", section: "people", item: "j@x" }],
+    ["/admin/records/", { page: "not-found" }],
+    ["/admin/people/a/b", { page: "not-found" }],
     ["/p/%E0%A4%A/x", { page: "not-found" }],
   ])("%s", (pathname, expected) => {
     expect(parseRoute(pathname)).toEqual(expected);
@@ -45,9 +51,13 @@ describe("appLink", () => {
     expect(clickOn({ href: "/p/alice/example" })).toBe("/p/alice/example");
   });
 
+  test("what a page is asked to show goes with it", () => {
+    expect(clickOn({ href: "/admin/kernels?owner=alice" })).toBe("/admin/kernels?owner=alice");
+  });
+
   test.each([
     ["another origin", { href: "https://elsewhere.example/p/a/b" }, {}],
-    ["a page that the server draws", { href: "/admin/" }, {}],
+    ["a page that the server draws", { href: "/admin/records/" }, {}],
     ["a new tab asked for", { href: "/account", target: "_blank" }, {}],
     ["a download", { href: "/account", download: "x" }, {}],
     ["Ctrl held", { href: "/account" }, { ctrlKey: true }],

@@ -1,10 +1,12 @@
-import { computed, signal } from "@preact/signals";
+import { batch, computed, signal } from "@preact/signals";
 import { terminalOf, terminalPath } from "./store/paths";
 
 export type Route =
   | { page: "dashboard" }
   | { page: "project"; team: string; project: string; path: string | null }
   | { page: "account" }
+  | { page: "teams"; team: string | null }
+  | { page: "admin"; section: string; item: string | null }
   | { page: "not-found" };
 
 /** The page an address names. Malformed escapes and unknown addresses are `not-found`. */
@@ -18,6 +20,9 @@ export function parseRoute(pathname: string): Route {
   const [first, team, project, marker, ...rest] = parts;
   if (first === undefined) return { page: "dashboard" };
   if (first === "account" && team === undefined) return { page: "account" };
+  if (first === "teams" && project === undefined) return { page: "teams", team: team ?? null };
+  // Django's own admin, drawn by the server.
+  if (first === "admin" && team !== "records" && marker === undefined) return { page: "admin", section: team ?? "overview", item: project ?? null };
   if (first === "p" && team !== undefined && project !== undefined) {
     if (marker === undefined) return { page: "project", team, project, path: null };
     if (marker === "t" && rest.length === 1 && rest[0]) return { page: "project", team, project, path: terminalPath(rest[0]) };
@@ -33,20 +38,39 @@ export function projectUrl(project: { team: string; slug: string }, path: string
   return path ? `${base}/f/${path.split("/").map(encodeURIComponent).join("/")}` : base;
 }
 
+export function adminUrl(section: string, item: string | null = null, query = ""): string {
+  const path = section === "overview" ? "/admin" : `/admin/${section}${item === null ? "" : `/${encodeURIComponent(item)}`}`;
+  return query ? `${path}?${query}` : path;
+}
+
+export function teamUrl(slug: string): string {
+  return `/teams/${encodeURIComponent(slug)}`;
+}
+
 const pathname = signal(location.pathname);
+const search = signal(location.search);
 export const route = computed(() => parseRoute(pathname.value));
+/** What follows the `?` of the address: how a page shows what it shows. */
+export const query = computed(() => search.value.replace(/^\?/, ""));
 
 /** Shows another page of the app without a reload. */
 export function navigate(url: string, options: { replace?: boolean } = {}): void {
-  if (url === location.pathname) return;
+  if (url === location.pathname + location.search) return;
   if (options.replace) history.replaceState(null, "", url);
   else history.pushState(null, "", url);
-  pathname.value = new URL(url, location.href).pathname;
+  follow();
+}
+
+function follow(): void {
+  batch(() => {
+    pathname.value = location.pathname;
+    search.value = location.search;
+  });
 }
 
 /** Follows the browser's buttons and plain clicks on links within the app. */
 export function startRouter(): void {
-  addEventListener("popstate", () => (pathname.value = location.pathname));
+  addEventListener("popstate", follow);
   addEventListener("click", (event) => {
     const url = appLink(event);
     if (url === null) return;
@@ -62,5 +86,5 @@ export function appLink(event: MouseEvent): string | null {
   if (!link || link.target || link.hasAttribute("download")) return null;
   const url = new URL(link.href, location.href);
   if (url.origin !== location.origin || url.hash || parseRoute(url.pathname).page === "not-found") return null;
-  return url.pathname;
+  return url.pathname + url.search;
 }

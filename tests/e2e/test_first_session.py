@@ -85,8 +85,8 @@ def test_every_other_page_is_shown(page: Page, hub: LiveHub) -> None:
     page.goto(f"{hub.url}/p/admin/nothing-here")
     expect(page.get_by_role("main")).to_be_visible()
     screenshots(page, "not-found")
-    page.goto(f"{hub.url}/admin/")
+    page.goto(f"{hub.url}/admin/records/")
     expect(
         page.get_by_role("link", name="Users").or_(page.get_by_role("link", name="People")).first
     ).to_be_visible()
-    screenshots(page, "admin")
+    screenshots(page, "admin-records")

@@ -323,7 +323,14 @@ def test_only_administrators_get_into_the_admin_panel(world: World) -> None:
 
 
 def test_the_app_asks_who_is_not_signed_in_to_sign_in() -> None:
-    for path in ("/", "/p/alice/analysis", "/p/alice/analysis/f/a.ipynb", "/account", "/teams", "/admin/people"):
+    for path in (
+        "/",
+        "/p/alice/analysis",
+        "/p/alice/analysis/f/a.ipynb",
+        "/account",
+        "/teams",
+        "/admin/people",
+    ):
         answer = Client().get(path)
         assert answer.status_code == 302
         assert answer.headers["Location"].startswith("/accounts/login/?next=/")

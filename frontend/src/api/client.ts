@@ -22,6 +22,14 @@ export function onSignedOut(listener: SignedOutListener): () => void {
   return () => signedOutListeners.delete(listener);
 }
 
+const actingEndedListeners = new Set<SignedOutListener>();
+
+/** Calls `listener` when the hub says that acting as somebody else is over. Returns the function that stops it. */
+export function onActingEnded(listener: SignedOutListener): () => void {
+  actingEndedListeners.add(listener);
+  return () => actingEndedListeners.delete(listener);
+}
+
 type ReachabilityListener = (reachable: boolean) => void;
 const reachabilityListeners = new Set<ReachabilityListener>();
 
@@ -80,7 +88,9 @@ export async function request(path: string, options: RequestOptions = {}): Promi
   reportReachability(response.status !== 502 && response.status !== 504);
   if (response.ok) return response;
   if (response.status === 401) for (const listener of signedOutListeners) listener();
-  throw errorFromAnswer(response.status, await response.text().catch(() => ""));
+  const error = errorFromAnswer(response.status, await response.text().catch(() => ""));
+  if (error.code === "acting_ended") for (const listener of actingEndedListeners) listener();
+  throw error;
 }
 
 /** The JSON of the hub's answer. */

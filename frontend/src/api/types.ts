@@ -29,7 +29,13 @@ export type KernelState =
   | "lost";
 
 export type Team = Refined<Schemas["TeamOut"], { role: TeamRole }>;
-export type Me = Refined<Schemas["MeOut"], { theme: Theme; teams: Team[] }>;
+/** What a person administers: the whole hub, at least one shared team, or nothing. */
+export type Administers = "hub" | "teams" | null;
+export type Me = Refined<Schemas["MeOut"], { theme: Theme; teams: Team[] }> & {
+  administers: Administers;
+  acting_as: { administrator: string; username: string; ends_at: string } | null;
+  acted_on_by: { administrator: string; started_at: string }[];
+};
 export type LoginSession = Schemas["LoginSessionOut"];
 export type ApiToken = Schemas["TokenOut"];
 export type CreatedToken = Schemas["NewTokenOut"];

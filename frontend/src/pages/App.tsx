@@ -2,18 +2,24 @@ import { effect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { registerCommands } from "../store/commands";
 import { isSignedOut, me, signInUrl, signOut, chooseTheme } from "../store/me";
-import { navigate, route, type Route } from "../router";
+import { adminUrl, navigate, route, type Route } from "../router";
 import { Button } from "../ui/Button";
 import { Layers } from "../ui/layers";
 import { openPalette, Palette } from "../ui/Palette";
 import { Loading } from "../ui/Progress";
 import { Toasts } from "../ui/toast";
 import { AccountPage } from "./AccountPage";
+import { ActingBanner } from "./ActingBanner";
+import { AnnouncementBanner } from "./AnnouncementBanner";
 import { Dashboard } from "./Dashboard";
 import { ErrorPage, NotFoundPage } from "./ErrorPage";
 import { openHelp } from "./help";
+import { lazyPage } from "./LazyPage";
 import { OfflineBanner } from "./OfflineBanner";
 import { ProjectGate } from "./ProjectGate";
+
+const AdminPage = lazyPage(() => import("./admin/AdminPage").then((module) => module.AdminPage));
+const MyTeamsPage = lazyPage(() => import("./teams/MyTeamsPage").then((module) => module.MyTeamsPage));
 
 /** The page the address names, and what may lie above any page. */
 export function App() {
@@ -28,6 +34,8 @@ export function App() {
         Skip to content
       </a>
       <OfflineBanner />
+      <ActingBanner />
+      <AnnouncementBanner />
       {isSignedOut.value ? <SignedOut /> : null}
       {person ? <Page current={current} /> : error && !isSignedOut.value ? <ErrorPage error={error} onRetry={() => void me.refresh()} /> : isSignedOut.value ? null : <Loading />}
       <Palette />
@@ -45,6 +53,10 @@ function Page({ current }: { current: Route }) {
       return <ProjectGate key={`${current.team}/${current.project}`} team={current.team} slug={current.project} path={current.path} />;
     case "account":
       return <AccountPage />;
+    case "teams":
+      return <MyTeamsPage team={current.team} />;
+    case "admin":
+      return <AdminPage section={current.section} item={current.item} />;
     case "not-found":
       return <NotFoundPage />;
   }
@@ -79,15 +91,17 @@ const APP_COMMANDS = [
   { id: "app.help", title: "Show keyboard shortcuts", group: "Everywhere", keys: ["F1"], whileTyping: true, run: openHelp },
   { id: "app.go-dashboard", title: "Go to my projects", group: "Everywhere", run: () => navigate("/") },
   { id: "app.go-account", title: "Go to my account", group: "Everywhere", run: () => navigate("/account") },
+  { id: "app.go-teams", title: "Go to my teams", group: "Everywhere", run: () => navigate("/teams") },
+  { id: "app.go-admin", title: "Go to the admin panel", group: "Everywhere", when: () => Boolean(me.data.value?.administers), run: () => navigate(adminUrl("overview")) },
   { id: "app.theme-light", title: "Theme: light", group: "Everywhere", run: () => chooseTheme("light") },
   { id: "app.theme-dark", title: "Theme: dark", group: "Everywhere", run: () => chooseTheme("dark") },
   { id: "app.theme-system", title: "Theme: as the system", group: "Everywhere", run: () => chooseTheme("system") },
   { id: "app.sign-out", title: "Sign out", group: "Everywhere", run: signOut },
 ];
 
-const TITLES: Readonly<Record<Route["page"], string>> = { dashboard: "Projects", account: "Account", project: "Project", "not-found": "Not found" };
+const TITLES: Readonly<Record<Route["page"], string>> = { dashboard: "Projects", account: "Account", teams: "Teams", admin: "Admin", project: "Project", "not-found": "Not found" };
 
 effect(() => {
-  // The project page names its file itself.
-  if (route.value.page !== "project") document.title = `${TITLES[route.value.page]} · Zasper Hub`;
+  // The project page names its file itself, the admin panel its part.
+  if (route.value.page !== "project" && route.value.page !== "admin") document.title = `${TITLES[route.value.page]} · Zasper Hub`;
 });

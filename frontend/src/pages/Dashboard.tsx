@@ -31,7 +31,7 @@ export function Dashboard() {
     };
     const timer = setInterval(refreshIfVisible, REFRESH_EVERY_MS);
     document.addEventListener("visibilitychange", refreshIfVisible);
-    const unregister = registerCommands([{ id: "dashboard.new-project", title: "New project", group: "Projects", run: openNewProject }]);
+    const unregister = registerCommands([{ id: "dashboard.new-project", title: "New project", group: "Projects", run: () => openNewProject() }]);
     return () => {
       stopWaiting();
       clearInterval(timer);
@@ -49,7 +49,7 @@ export function Dashboard() {
         <header class="dashboard-header">
           <h1>{person ? `Hello, ${shownName(person)}` : "Projects"}</h1>
           {all !== null && all.length > 0 && (
-            <Button kind="primary" icon="plus" onClick={openNewProject}>
+            <Button kind="primary" icon="plus" onClick={() => openNewProject()}>
               New project
             </Button>
           )}
@@ -83,7 +83,7 @@ function NoProjects() {
       <Icon name="notebook" size={32} />
       <h2>Start your first project</h2>
       <p>A project holds notebooks, data and the people you work with. What runs in it goes on when you close the page.</p>
-      <Button kind="primary" icon="plus" onClick={openNewProject}>
+      <Button kind="primary" icon="plus" onClick={() => openNewProject()}>
         New project
       </Button>
     </section>

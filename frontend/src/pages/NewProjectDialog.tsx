@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { messageOf } from "../api/errors";
+import type { Team } from "../api/types";
 import { navigate, projectUrl } from "../router";
 import { me } from "../store/me";
 import { createProject } from "../store/projects";
@@ -8,14 +9,14 @@ import { Dialog, Field } from "../ui/Dialog";
 import { showLayer } from "../ui/layers";
 
 /** Asks for the name (and team) of a new project, makes it and goes there. */
-export function openNewProject(): void {
-  const hide = showLayer(<NewProjectDialog onClose={() => hide()} />);
+export function openNewProject(team?: string): void {
+  const hide = showLayer(<NewProjectDialog chosenTeam={team} onClose={() => hide()} />);
 }
 
-function NewProjectDialog({ onClose }: { onClose: () => void }) {
+function NewProjectDialog({ chosenTeam, onClose }: { chosenTeam: string | undefined; onClose: () => void }) {
   const teams = me.data.value?.teams ?? [];
   const [name, setName] = useState("");
-  const [team, setTeam] = useState(teams.find((candidate) => candidate.is_personal)?.slug ?? teams[0]?.slug);
+  const [team, setTeam] = useState(chosenTeam ?? teams.find((candidate) => candidate.is_personal)?.slug ?? teams[0]?.slug);
   const [error, setError] = useState<string | null>(null);
   const [isBusy, setBusy] = useState(false);
 
@@ -66,7 +67,7 @@ function NewProjectDialog({ onClose }: { onClose: () => void }) {
         )}
       </Field>
       {teams.length > 1 && (
-        <Field label="Team" hint="The project’s address begins with it. Nobody sees the project until you share it.">
+        <Field label="Team" hint={hintOf(teams.find((option) => option.slug === team))}>
           {(attributes) => (
             <select {...attributes} class="input" value={team} onChange={(event) => setTeam(event.currentTarget.value)}>
               {teams.map((option) => (
@@ -80,4 +81,9 @@ function NewProjectDialog({ onClose }: { onClose: () => void }) {
       )}
     </Dialog>
   );
+}
+
+function hintOf(team: Team | undefined): string {
+  if (!team || team.is_personal) return "Your own: the project counts as yours alone until you share it.";
+  return `${team.name} owns it: its quotas count and its administrators can manage it. Nobody else sees it until you share it.`;
 }

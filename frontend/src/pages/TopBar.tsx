@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import type { Theme } from "../api/types";
 import { keysLabel } from "../store/keymap";
 import { chooseTheme, me, shownName, signOut } from "../store/me";
-import { navigate } from "../router";
+import { adminUrl, navigate } from "../router";
 import { IconButton } from "../ui/Button";
 import { Icon } from "../ui/Icon";
 import { openMenu } from "../ui/Menu";
@@ -70,7 +70,8 @@ function PersonButton() {
           event.currentTarget,
           [
             { label: `Account (${person.username})`, icon: "user", run: () => navigate("/account") },
-            ...(person.is_staff ? [{ label: "Admin panel", icon: "settings" as const, run: () => location.assign("/admin/") }] : []),
+            { label: "Teams", icon: "people", run: () => navigate("/teams") },
+            ...(person.administers ? [{ label: "Admin panel", icon: "settings" as const, run: () => navigate(adminUrl("overview")) }] : []),
             "separator",
             ...THEMES.map(({ theme, label }) => ({ label, checked: person.theme === theme, run: () => chooseTheme(theme).catch(toastError) })),
             "separator",

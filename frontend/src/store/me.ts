@@ -1,5 +1,5 @@
 import { effect, signal } from "@preact/signals";
-import { csrfToken, onSignedOut, requestJson } from "../api/client";
+import { csrfToken, onActingEnded, onSignedOut, requestJson } from "../api/client";
 import type { Me, Theme } from "../api/types";
 import { Resource } from "./resource";
 
@@ -24,7 +24,7 @@ export async function chooseTheme(theme: Theme): Promise<void> {
 
 /** Where to sign in, coming back to this page. */
 export function signInUrl(): string {
-  return `/accounts/login/?next=${encodeURIComponent(location.pathname)}`;
+  return `/accounts/login/?next=${encodeURIComponent(location.pathname + location.search)}`;
 }
 
 export async function signOut(): Promise<void> {
@@ -35,6 +35,8 @@ export async function signOut(): Promise<void> {
 /** Keeps the page's theme and the sign-in state up to date. */
 export function watchMe(): void {
   onSignedOut(() => (isSignedOut.value = true));
+  // The hour is over: the next page that is loaded is the administrator's own again.
+  onActingEnded(() => location.assign("/"));
   effect(() => {
     const theme = me.data.value?.theme;
     if (theme) document.documentElement.dataset["theme"] = theme;
