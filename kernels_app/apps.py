@@ -13,6 +13,7 @@ class KernelsConfig(AppConfig):
     verbose_name = "Kernels"
 
     def ready(self) -> None:
+        from kernels_app import receivers  # noqa: F401  # models must be loaded first
         from kernels_app.access import register_guards
         from notebooks_app.signals import project_deleted
         from zasper_hub.accounts.signals import quotas_changed

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 
 from notebooks_app.models import Document, Project
+from zasper_hub.accounts.models import Team
 
 
 class Node(models.Model):
@@ -20,6 +21,18 @@ class Node(models.Model):
     info = models.JSONField(default=dict, help_text="Kernelspecs, memory, slots, labels as registered.")
     registered_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
+    drain_at = models.DateTimeField(
+        null=True, blank=True, help_text="While `draining`: when the kernels that are still there end."
+    )
+
+
+class TeamPlacement(models.Model):
+    """On which nodes a team's kernels may run: those that have all these labels (`NODE_LABELS`)."""
+
+    team = models.OneToOneField(Team, on_delete=models.CASCADE, related_name="placement")
+    node_labels = models.JSONField(
+        default=dict, help_text='Name and value of each label, such as {"gpu": "yes"}.'
+    )
 
 
 class KernelState(models.TextChoices):
@@ -49,7 +62,7 @@ LIVE_STATES = (
 
 
 class Kernel(models.Model):
-    """One kernel, from the request to its end."""
+    """One kernel, from the request to its end. `pending` without a node: it waits for a place."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="kernels")
@@ -81,6 +94,9 @@ class Kernel(models.Model):
     ready_at = models.DateTimeField(null=True, blank=True)
     last_activity_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    # What was announced: it ends then, unless somebody uses it before. While `stopping`: why.
+    ends_at = models.DateTimeField(null=True, blank=True)
+    end_cause = models.CharField(max_length=10, blank=True, help_text="`idle`, `life` or `drain`.")
 
     class Meta:
         constraints: ClassVar = [
@@ -119,6 +135,7 @@ class RunState(models.TextChoices):
     CANCELLED = "cancelled"  # interrupted while it was queued
     INTERRUPTED = "interrupted"
     DIED = "died"  # its kernel ended
+    NOT_RUN = "not_run"  # its kernel ended before its turn
 
 
 class Run(models.Model):

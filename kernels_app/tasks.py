@@ -12,8 +12,10 @@ from django.utils import timezone
 
 from kernels_app.bus.transport import TransportError
 from kernels_app.errors import Unavailable
-from kernels_app.services import upkeep
+from kernels_app.services import nodes, upkeep
+from kernels_app.services.culling import watch_lives
 from kernels_app.services.endings import end_leftover_runs
+from kernels_app.services.queue import fill_places
 from kernels_app.services.run_versions import keep_versions_of_whole_runs
 from kernels_app.services.usage import roll_up
 
@@ -22,13 +24,26 @@ log = structlog.get_logger(__name__)
 
 @shared_task(name="kernels.watch")
 def watch_kernels() -> None:
-    """Finds lost nodes, commands and runs. Nothing while the message server is away."""
-    try:
-        upkeep.reap_lost_nodes()
-        upkeep.send_again()
-        end_leftover_runs()
-    except (TransportError, Unavailable) as error:
-        log.info("kernels_not_watched", error=str(error))
+    """Finds lost nodes, commands and runs, fills free places. What needs the message server waits while it is away."""
+    for step in (
+        upkeep.reap_lost_nodes,
+        upkeep.send_again,
+        upkeep.stop_kernels_of_nobody,
+        nodes.tell_draining_nodes,
+        nodes.reap_orphans,
+        end_leftover_runs,
+        fill_places,
+    ):
+        try:
+            step()
+        except (TransportError, Unavailable) as error:
+            log.info("kernels_not_watched", step=step.__name__, error=str(error))
+
+
+@shared_task(name="kernels.watch_lives")
+def watch_kernel_lives() -> None:
+    """Warns of, and carries out, the ends of idle kernels and of those that have lived long enough."""
+    watch_lives(timezone.now())
 
 
 @shared_task(name="kernels.forget_silent_mailboxes")
@@ -67,7 +82,8 @@ def keep_versions() -> None:
 
 # `expires`: what a worker that was away finds waiting is out of date.
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    "kernels-watch": {"task": "kernels.watch", "schedule": 10.0, "options": {"expires": 10}},
+    "kernels-watch": {"task": "kernels.watch", "schedule": 5.0, "options": {"expires": 10}},
+    "kernels-watch-lives": {"task": "kernels.watch_lives", "schedule": 5.0, "options": {"expires": 10}},
     "kernels-forget-silent-mailboxes": {
         "task": "kernels.forget_silent_mailboxes", "schedule": 300.0, "options": {"expires": 300},
     },

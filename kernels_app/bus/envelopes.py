@@ -58,10 +58,14 @@ class StartKernel(Command, frozen=True, kw_only=True, tag="start"):
 
 
 class StopKernel(Command, frozen=True, kw_only=True, tag="stop"):
-    """Ends the kernel and its process group. `state` is what it ends as (stopped, culled)."""
+    """Ends the kernel and its process group. `state` is what it ends as (stopped, culled).
+
+    With `quiet_s` only if it is idle and was not used for so long: any other goes on, and `StopRefused` says so.
+    """
 
     state: KernelStateName = "stopped"
     reason: str = ""
+    quiet_s: float | None = None
 
 
 class InterruptKernel(Command, frozen=True, kw_only=True, tag="interrupt"):
@@ -125,6 +129,14 @@ class SendComm(Command, frozen=True, kw_only=True, tag="comm"):
     buffers: list[bytes] = []
 
 
+class DrainNode(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="drain"):
+    """The node takes no new kernels and terminals, until it is told otherwise. What it has goes on."""
+
+    fence: int
+    is_draining: bool
+    version: int = VERSION
+
+
 AnyCommand = (
     StartKernel | StopKernel | InterruptKernel | RestartKernel | Execute | AnswerInput
     | ClearOutputs | AskKernel | SendComm | UpdateLimits
@@ -162,7 +174,14 @@ class KernelEvent(Event, frozen=True, kw_only=True, tag="kernel"):
     reason: str = ""
 
 
-AnyEvent = NodeStarted | NodeStopped | KernelEvent
+class StopRefused(Event, frozen=True, kw_only=True, tag="stop_refused"):
+    """A kernel that was to end only if nobody uses it goes on: somebody does."""
+
+    kernel_id: KernelId
+    state: KernelStateName
+
+
+AnyEvent = NodeStarted | NodeStopped | KernelEvent | StopRefused
 
 
 class RunNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -241,23 +260,34 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     enforcement: dict[str, str] = {}
     warnings: list[str] = []
     renewed_at: int = 0
+    slot_count: int = 0  # kernels it takes at most; 0: as many as its memory allows
+    is_draining: bool = False
+
+
+class NodeKernels(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node writes to `NODE_KERNELS_KEY` (field = node id, JSON) with its lease: the kernels that it has."""
+
+    fence: int
+    kernel_ids: list[KernelId]
 
 
 _encoder = msgspec.msgpack.Encoder()
-_command_decoder = msgspec.msgpack.Decoder(AnyCommand | RelayCommand | AnyTerminalCommand)
+_command_decoder = msgspec.msgpack.Decoder(AnyCommand | DrainNode | RelayCommand | AnyTerminalCommand)
 _event_decoder = msgspec.msgpack.Decoder(AnyEvent)
 _mail_decoder = msgspec.msgpack.Decoder(AnyMail)
 _note_decoder = msgspec.msgpack.Decoder(RunNote)
 _document_note_decoder = msgspec.msgpack.Decoder(DocumentNote)
 
 
-def encode(message: AnyCommand | RelayCommand | AnyEvent | AnyMail | RunNote | DocumentNote) -> bytes:
+def encode(
+    message: AnyCommand | DrainNode | RelayCommand | AnyEvent | AnyMail | RunNote | DocumentNote,
+) -> bytes:
     return _encoder.encode(message)
 
 
-def decode_command(payload: bytes) -> AnyCommand | RelayCommand | AnyTerminalCommand:
+def decode_command(payload: bytes) -> AnyCommand | DrainNode | RelayCommand | AnyTerminalCommand:
     """Raises msgspec.ValidationError / DecodeError when it is none."""
-    command: AnyCommand | RelayCommand | AnyTerminalCommand = _command_decoder.decode(payload)
+    command: AnyCommand | DrainNode | RelayCommand | AnyTerminalCommand = _command_decoder.decode(payload)
     return command
 
 

@@ -18,6 +18,7 @@ RUNS_STREAM = "hub:runs"
 DOCUMENTS_STREAM = "hub:documents"
 RECORDER_GROUP = "recorder"
 NODES_KEY = "hub:nodes"
+NODE_KERNELS_KEY = "hub:node_kernels"
 
 
 def command_stream(node_id: NodeId) -> str:

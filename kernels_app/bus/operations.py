@@ -16,7 +16,7 @@ import msgspec
 from kernels_app.bus.identifiers import CellId, KernelId, RunId
 
 OutputType = Literal["display_data", "execute_result"]
-RunStatus = Literal["ok", "error", "aborted", "cancelled", "interrupted", "died"]
+RunStatus = Literal["ok", "error", "aborted", "cancelled", "interrupted", "died", "not_run"]
 KernelStateName = Literal[
     "pending", "starting", "idle", "busy", "restarting", "stopping",
     "stopped", "culled", "killed", "died", "failed", "lost",
@@ -43,9 +43,13 @@ class CellOperation(Operation, frozen=True, kw_only=True):
 
 
 class Queued(CellOperation, frozen=True, kw_only=True, tag="queued"):
-    """The run waits for its kernel. The cell keeps its old outputs until `started`."""
+    """The run waits for its kernel. The cell keeps its old outputs until `started`.
+
+    `is_placeless`: the kernel itself waits for a place; its node has the run when it says the same again.
+    """
 
     source_sha256: str = ""
+    is_placeless: bool = False
 
 
 class Started(CellOperation, frozen=True, kw_only=True, tag="started"):

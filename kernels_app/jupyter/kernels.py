@@ -17,13 +17,11 @@ from django.http.response import HttpResponseBase
 from kernels_app.bus.relay_envelopes import connections_key
 from kernels_app.jupyter.bodies import optional_text, optional_uuid
 from kernels_app.models import LIVE_STATES, Kernel, KernelSession, KernelState
-from kernels_app.services.kernels import stop_kernel
+from kernels_app.services.kernels import interrupt_live_kernel, restart_live_kernel, stop_kernel
 from kernels_app.services.project_kernels import (
     change_session,
     close_session,
-    interrupt_live_kernel,
     open_session,
-    restart_live_kernel,
     start_project_kernel,
 )
 from notebooks_app.jupyter.endpoints import Call, Endpoint, JupyterError, answer, no_content

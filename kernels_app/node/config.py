@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from kernels_app.bus.identifiers import NodeId
+from kernels_app.bus.terminals import TERMINALS_LABEL
 from kernels_app.node.folding_runs import FoldingLimits
 from kernels_app.node.provisioners.bubblewrap import NETWORKS as SANDBOX_NETWORKS
 from kernels_app.node.provisioners.bubblewrap import SandboxSettings
@@ -25,6 +26,9 @@ PROVISIONERS = ("auto", "process", "sandbox", "docker")
 # Repository, tag, digest: no option, no space.
 _IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9_./:@-]{0,254}\Z")
 _USER = re.compile(r"[1-9][0-9]{0,9}:[1-9][0-9]{0,9}\Z")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
+# What the node itself says in its labels.
+OWN_LABELS = frozenset({TERMINALS_LABEL})
 _NODE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
 
@@ -54,6 +58,10 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     sandbox: SandboxSettings = SandboxSettings()
     # Of version 2: where this node may make control groups; looked for without it.
     control_group: Path | None = None
+    # For placement: kernels at most (0: no bound), memory for kernels (None: the machine's), what the node is for.
+    slot_count: int = 0
+    memory_bytes: int | None = None
+    labels: dict[str, str] = {}
 
 
 def read_config(environment: Mapping[str, str]) -> NodeConfig:
@@ -71,6 +79,7 @@ def read_config(environment: Mapping[str, str]) -> NodeConfig:
     ).absolute()
     if not os.access(kernel_python, os.X_OK):
         raise ConfigError(f"NODE_KERNEL_PYTHON is not a program: {kernel_python}")
+    memory_mb = _count(environment, "NODE_MEMORY_MB")
     projects_root = Path(_needed(environment, "NODE_PROJECTS_ROOT")).absolute()
     if not projects_root.is_dir():
         raise ConfigError(f"NODE_PROJECTS_ROOT is not a folder: {projects_root}")
@@ -97,6 +106,9 @@ def read_config(environment: Mapping[str, str]) -> NodeConfig:
         metrics_port=_port(environment, "NODE_METRICS_PORT"),
         sandbox=_sandbox_settings(environment),
         control_group=Path(environment["NODE_CGROUP"]) if environment.get("NODE_CGROUP") else None,
+        slot_count=_count(environment, "NODE_SLOTS") or 0,
+        memory_bytes=None if memory_mb is None else memory_mb << 20,
+        labels=_labels(environment.get("NODE_LABELS", "")),
     )
 
 
@@ -120,6 +132,19 @@ def _sandbox_settings(environment: Mapping[str, str]) -> SandboxSettings:
         default_memory_bytes=None if memory_mb is None else memory_mb << 20,
         default_process_count=_count(environment, "NODE_KERNEL_PROCESSES") or default.default_process_count,
     )
+
+
+def _labels(text: str) -> dict[str, str]:
+    """`gpu=yes,zone=a`; a name alone is `yes`."""
+    labels: dict[str, str] = {}
+    for part in (part.strip() for part in text.split(",")):
+        if not part:
+            continue
+        name, _, value = part.partition("=")
+        if not _LABEL.match(name) or not _LABEL.match(value or "yes") or name in OWN_LABELS:
+            raise ConfigError(f"NODE_LABELS is name=value,name=value: {part[:80]}")
+        labels[name] = value or "yes"
+    return labels
 
 
 def _container_settings(environment: Mapping[str, str]) -> ContainerSettings:

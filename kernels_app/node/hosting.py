@@ -23,6 +23,7 @@ from kernels_app.bus.envelopes import (
     SendComm,
     StartKernel,
     StopKernel,
+    StopRefused,
     UpdateLimits,
 )
 from kernels_app.bus.identifiers import KernelId, NodeId
@@ -99,6 +100,10 @@ class KernelHost:
         )
 
     @property
+    def kernel_ids(self) -> list[KernelId]:
+        return sorted(kernel.kernel_id for kernel in self._live())
+
+    @property
     def is_busy(self) -> bool:
         return any(kernel.state.name not in ("idle", *ENDED) for kernel in self._live())
 
@@ -127,7 +132,7 @@ class KernelHost:
         has_ended = kernel.state.name in ENDED
         match command:
             case StopKernel():
-                kernel.stop(command.state, command.reason)
+                self._stop(command, kernel)
             case InterruptKernel():
                 kernel.interrupt()
             case RestartKernel():
@@ -150,8 +155,23 @@ class KernelHost:
                 assert_never(command)
         if has_ended:
             # Whoever sent it does not know yet: what it queued ends at once, and the end is told again.
-            kernel.runs.end_all("died", "died", kernel.state.reason)
+            kernel.runs.end_all("died", "not_run", kernel.state.reason)
             self._outbox.event(kernel.event())
+
+    def _stop(self, command: StopKernel, kernel: Kernel) -> None:
+        if command.quiet_s is None or kernel.state.name in ENDED or kernel.was_quiet_for(command.quiet_s):
+            kernel.stop(command.state, command.reason)
+            return
+        logger.info("Kernel %s goes on: it is used.", kernel.kernel_id)
+        self._outbox.event(
+            StopRefused(
+                node_id=self._node_id,
+                fence=self._fence,
+                at=self._clock_ms(),
+                kernel_id=kernel.kernel_id,
+                state=kernel.state.name,
+            )
+        )
 
     def _start(self, command: StartKernel) -> None:
         known = self._hosted.get(command.kernel_id)

@@ -107,6 +107,7 @@ class Kernel:
         self._pauses: set[str] = set()
         self._is_left = False
         self._launch_began_s = 0.0
+        self._used_at_ms = clock_ms()
 
     async def run(self, record: KernelRecord | None = None) -> None:
         """From start to end, or from where an earlier life of the node left it. Never raises, but for cancellation."""
@@ -129,6 +130,11 @@ class Kernel:
 
     def stop(self, end_name: KernelStateName, reason: str) -> None:
         self._step(lifecycle.StopRequested(end_name, reason))
+
+    def was_quiet_for(self, seconds: float) -> bool:
+        """Whether it is idle, has nothing to run, and was not used for so long."""
+        is_idle = self.state.name == "idle" and not self.runs.has_any
+        return is_idle and self._clock_ms() - self._used_at_ms >= seconds * 1000
 
     def leave(self) -> bool:
         """The node stops and the kernel goes on: nothing it says is heard any more, until a next life of the node
@@ -233,6 +239,7 @@ class Kernel:
         self._pause("backlog", is_behind)
 
     def _on_status(self, message: KernelMessage) -> None:
+        self._used_at_ms = self._clock_ms()
         execution_state = message.content().get("execution_state")
         if execution_state == "busy":
             self._step(lifecycle.BusyHeard())

@@ -215,7 +215,7 @@ def _stopping(
     state = _change(state, name="stopping", end_name=end_name, end_reason=reason)
     if was_pending:
         return _ended(state, end_name, reason)
-    actions: list[Action] = [EndRuns("died", "died", reason), Announce()]
+    actions: list[Action] = [EndRuns("died", "not_run", reason), Announce()]
     if state.has_process:
         actions.append(EndProcess(is_polite))
     return state, actions
@@ -235,7 +235,7 @@ def _exited(state: State, reason: str) -> tuple[State, list[Action]]:
 
 def _ended(state: State, name: KernelStateName, reason: str) -> tuple[State, list[Action]]:
     state = _change(state, name=name, reason=reason, has_process=False)
-    return state, [EndRuns("died", "died", reason), Announce(), CloseDown()]
+    return state, [EndRuns("died", "not_run", reason), Announce(), CloseDown()]
 
 
 def _change(state: State, **changes: object) -> State:

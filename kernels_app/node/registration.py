@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from kernels_app.bus.envelopes import NodeInfo
-from kernels_app.bus.identifiers import NODES_KEY, NodeId, node_lease
+from kernels_app.bus.envelopes import NodeInfo, NodeKernels
+from kernels_app.bus.identifiers import NODE_KERNELS_KEY, NODES_KEY, NodeId, node_lease
 from kernels_app.bus.transport import Transport, TransportError
 
 logger = logging.getLogger(__name__)
@@ -31,12 +31,19 @@ class Registration:
     """`acquire`, then `keep` until the end, then `release`."""
 
     def __init__(
-        self, transport: Transport, node_id: NodeId, holder: str, *, info: Callable[[int], NodeInfo]
+        self,
+        transport: Transport,
+        node_id: NodeId,
+        holder: str,
+        *,
+        info: Callable[[int], NodeInfo],
+        kernels: Callable[[int], NodeKernels],
     ) -> None:
         self._transport = transport
         self._node_id = node_id
         self._holder = holder
         self._info = info
+        self._kernels = kernels
         self.fence = 0
 
     async def acquire(self) -> int:
@@ -90,10 +97,13 @@ class Registration:
                 pause_s = RETRY_S
 
     async def publish(self) -> None:
-        """Writes the node's entry. Raises TransportError."""
+        """Writes the node's entry and the list of its kernels. Raises TransportError."""
         await self._transport.put_field(NODES_KEY, self._node_id, msgspec.json.encode(self._info(self.fence)))
+        kernels = msgspec.json.encode(self._kernels(self.fence))
+        await self._transport.put_field(NODE_KERNELS_KEY, self._node_id, kernels)
 
     async def release(self) -> None:
         """Raises TransportError."""
         await self._transport.delete_field(NODES_KEY, self._node_id)
+        await self._transport.delete_field(NODE_KERNELS_KEY, self._node_id)
         await self._transport.release_lease(node_lease(self._node_id), holder=self._holder, fence=self.fence)

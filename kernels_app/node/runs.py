@@ -117,6 +117,11 @@ class KernelRuns:
     def is_running(self) -> bool:
         return self._admission.running is not None
 
+    @property
+    def has_any(self) -> bool:
+        """Whether a run is under way or waits."""
+        return self.is_running or self._admission.queued_count > 0
+
     def kept(self) -> list[KeptRun]:
         """What another life of the node would have to know of these runs, in order."""
         oldest_ms = self._clock_ms() - RECENT_MS

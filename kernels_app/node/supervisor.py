@@ -9,7 +9,15 @@ from typing import Any
 
 import msgspec
 
-from kernels_app.bus.envelopes import KernelSpecInfo, NodeInfo, NodeStarted, NodeStopped, decode_command
+from kernels_app.bus.envelopes import (
+    DrainNode,
+    KernelSpecInfo,
+    NodeInfo,
+    NodeKernels,
+    NodeStarted,
+    NodeStopped,
+    decode_command,
+)
 from kernels_app.bus.identifiers import NodeId, StreamId, command_stream
 from kernels_app.bus.terminals import TERMINALS_LABEL, TerminalCommand
 from kernels_app.bus.transport import FROM_START, Transport, TransportError
@@ -67,13 +75,16 @@ class Supervisor:
         self._isolation = isolation
         self._make_terminal = make_terminal
         self._outbox = Outbox(transport, clock_ms)
-        self._registration = Registration(transport, config.node_id, config.holder, info=self._info)
+        self._registration = Registration(
+            transport, config.node_id, config.holder, info=self._info, kernels=self._kernels
+        )
         self._kernelspecs: list[KernelSpecInfo] = []
         self._position = FROM_START
         self._host: KernelHost | None = None
         self._terminals: TerminalHost | None = None
         self._stopping = asyncio.Event()
         self._adopted: list[KernelRecord] = []
+        self._is_draining = False
 
     def stop(self) -> None:
         """Ends the node in good order; a second call changes nothing."""
@@ -195,7 +206,9 @@ class Supervisor:
                 logger.warning("A command cannot be read: %s", error)
             else:
                 try:
-                    if isinstance(command, TerminalCommand):
+                    if isinstance(command, DrainNode):
+                        await self._drain(command)
+                    elif isinstance(command, TerminalCommand):
                         terminals.handle(command)
                     else:
                         host.handle(command)
@@ -204,6 +217,21 @@ class Supervisor:
                     kernel_id = getattr(command, "kernel_id", "")
                     logger.exception("A command failed: %s for kernel %s", type(command).__name__, kernel_id)
             self._position = entry.id
+
+    async def _drain(self, command: DrainNode) -> None:
+        """At once in the list of nodes: from then on nobody sends new kernels here."""
+        if command.fence != self._registration.fence or command.is_draining == self._is_draining:
+            return
+        self._is_draining = command.is_draining
+        logger.info(
+            "Node %s %s.",
+            self._config.node_id,
+            "is drained: it gets no new kernels" if self._is_draining else "takes kernels again",
+        )
+        try:
+            await self._registration.publish()
+        except TransportError:
+            return  # with the next renewal
 
     async def _trim_commands(self) -> None:
         """Forgets commands that were handled."""
@@ -274,6 +302,9 @@ class Supervisor:
         await _within(deadline - RELEASE_S, self._outbox.flush())
         host.left()
 
+    def _kernels(self, fence: int) -> NodeKernels:
+        return NodeKernels(fence=fence, kernel_ids=[] if self._host is None else self._host.kernel_ids)
+
     def _info(self, fence: int) -> NodeInfo:
         return NodeInfo(
             node_id=self._config.node_id,
@@ -283,11 +314,16 @@ class Supervisor:
             enforcement=self._isolation.enforcement,
             warnings=self._isolation.warnings,
             kernelspecs=self._kernelspecs,
-            memory_bytes=machine_memory_bytes(),
+            memory_bytes=self._config.memory_bytes or machine_memory_bytes(),
             cpu_count=usable_cpu_count(),
             kernel_count=0 if self._host is None else self._host.kernel_count,
-            labels={} if self._make_terminal is None else {TERMINALS_LABEL: "yes"},
+            labels={
+                **self._config.labels,
+                **({} if self._make_terminal is None else {TERMINALS_LABEL: "yes"}),
+            },
             renewed_at=self._clock_ms(),
+            slot_count=self._config.slot_count,
+            is_draining=self._is_draining,
         )
 
 

@@ -21,6 +21,7 @@ from kernels_app.bus.envelopes import (
     KernelEvent,
     NodeStarted,
     NodeStopped,
+    StopRefused,
     decode_document_note,
     decode_event,
     decode_note,
@@ -33,7 +34,13 @@ from kernels_app.recorder.export_schedule import ExportSchedule
 from kernels_app.recorder.output_logs import OutputLogs
 from kernels_app.recorder.rows import AppliedRows
 from kernels_app.recorder.threads import WorkThread
-from kernels_app.services.endings import record_kernel_event, record_node_started, record_node_stopped
+from kernels_app.services.endings import (
+    record_edit,
+    record_kernel_event,
+    record_node_started,
+    record_node_stopped,
+    record_stop_refused,
+)
 from notebooks_app.models import Document
 from notebooks_app.services.documents_file import export_document
 from notebooks_app.sync.compaction import compact
@@ -160,6 +167,8 @@ class Recorder:
                 await self._rows_thread.run(record_node_started, event, info)
             case NodeStopped():
                 await self._rows_thread.run(record_node_stopped, event)
+            case StopRefused():
+                await self._rows_thread.run(record_stop_refused, event)
 
     def _note_applied(self, document_id: UUID, applied: AppliedRows) -> None:
         if applied.is_dirty:
@@ -198,6 +207,7 @@ class Recorder:
             return
         if done.entry_count:
             self._schedule_export(document_id)
+            await self._rows_thread.run(record_edit, document_id)
 
     # Exports
 

@@ -21,6 +21,7 @@ from kernels_app.runs.footprint import cells_of, changes_notebook, kernel_change
 from kernels_app.selectors.cells import cell_state_of
 from kernels_app.selectors.kernels import UNFINISHED_STATES
 from kernels_app.selectors.metrics import observe_start
+from kernels_app.services.queue import fill_places_soon
 from notebooks_app.models import CellOutput, Document
 from notebooks_app.services.blobs import refer_to_blobs
 from notebooks_app.services.file_hints import send_kernels_hint
@@ -172,7 +173,12 @@ def _apply_to_kernel(document_id: UUID, kernel_id: str, changes: Sequence[Kernel
         observe_start(key)
     last = changes[-1]
     if last.state not in LIVE_STATES:
-        return kernels.update(state=last.state, reason=last.reason[:500], ended_at=moment(last.at)) > 0
+        has_ended = kernels.update(
+            state=last.state, reason=last.reason[:500], ended_at=moment(last.at), ends_at=None
+        )
+        if has_ended:
+            fill_places_soon()
+        return has_ended > 0
     if last.state != "pending":
         # A person's stop is not taken back by what the node wrote before it heard of it.
         kernels.exclude(state=KernelState.STOPPING).update(state=last.state, last_activity_at=moment(last.at))

@@ -70,6 +70,8 @@ def run_changes(operations: Iterable[AnyOperation]) -> dict[RunId, RunChange]:
     for operation in operations:
         if not isinstance(operation, Queued | Started | Counted | Finished):
             continue
+        if isinstance(operation, Queued) and operation.is_placeless:
+            continue  # no node has it: its source is still needed
         change = changes.setdefault(operation.run_id, RunChange({"is_taken": True, "source": ""}))
         if change.is_finished:
             continue

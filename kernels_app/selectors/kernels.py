@@ -11,6 +11,8 @@ from notebooks_app.models import Document
 from zasper_hub.accounts.models import User
 
 UNFINISHED_STATES = (RunState.QUEUED, RunState.RUNNING)
+# Live, and not on the way out.
+STAYING_STATES = tuple(state for state in LIVE_STATES if state != KernelState.STOPPING)
 
 
 def live_kernel(document_id: UUID) -> Kernel | None:

@@ -7,27 +7,26 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from kernels_app.bus.envelopes import KernelEvent, NodeStarted, NodeStopped, StopKernel
+from kernels_app.bus.envelopes import KernelEvent, NodeStarted, NodeStopped, StopKernel, StopRefused
 from kernels_app.bus.identifiers import DocumentId, KernelId, run_log
-from kernels_app.bus.operations import AnyOperation, KernelChanged, KernelStateName
+from kernels_app.bus.operations import AnyOperation, KernelStateName
 from kernels_app.errors import NotFound
 from kernels_app.models import LIVE_STATES, Kernel, KernelState, Node, Run, RunState
-from kernels_app.selectors.kernels import UNFINISHED_STATES, live_kernel
+from kernels_app.runs.footprint import moment
+from kernels_app.runs.lives import EndCause
+from kernels_app.selectors.kernels import STAYING_STATES, UNFINISHED_STATES, live_kernel
 from kernels_app.selectors.metrics import observe_start
 from kernels_app.services.delivery import command_publication, write_or_leave
-from kernels_app.services.hub_log import (
-    batch_publications,
-    now_ms,
-    numbered,
-    raise_generation,
-    write_without_kernel,
-)
-from kernels_app.services.kernels import ending_operations
+from kernels_app.services.hub_log import ending_operations, write_without_kernel
+from kernels_app.services.last_words import end_kernel
+from kernels_app.services.notices import tell_ending
+from kernels_app.services.places import give_back
+from kernels_app.services.queue import fill_places
 from notebooks_app.models import Document
+from notebooks_app.services.file_hints import send_kernels_hint
 from notebooks_app.wire import blocking_transport
 
 log = structlog.get_logger(__name__)
@@ -35,62 +34,6 @@ log = structlog.get_logger(__name__)
 ENDED_STATES: frozenset[str] = frozenset(set(KernelState.values) - set(LIVE_STATES))
 # A run of an ended kernel is given this long to be ended by what its node wrote.
 LEFTOVER_GRACE = timedelta(seconds=10)
-_TRIES = 3
-
-
-class _LogRefused(Exception):
-    """The log has a later generation than we were given: ask for another."""
-
-
-def end_kernel(kernel: Kernel, *, state: KernelStateName, reason: str) -> bool:
-    """Ends a kernel that its node cannot end: its row, its unfinished runs, and a word to who is watching.
-
-    The log is written before the commit: whoever is killed in between does it again. False when it had ended already.
-
-    Raises:
-        TransportError: the wire is down; nothing changed.
-    """
-    for attempt in range(_TRIES):
-        try:
-            with transaction.atomic():
-                return _end(kernel, state=state, reason=reason, generations=attempt + 1)
-        except _LogRefused:
-            continue
-    log.error("log_refuses_hub", kernel_id=str(kernel.pk), document_id=str(kernel.document_id))
-    return False
-
-
-def _end(kernel: Kernel, *, state: KernelStateName, reason: str, generations: int) -> bool:
-    generation = None
-    if kernel.document_id is not None:
-        try:
-            generation = raise_generation(kernel.document_id, generations) + generations - 1
-        except NotFound:
-            generation = None
-    ended = Kernel.objects.filter(pk=kernel.pk, fence=kernel.fence, state__in=LIVE_STATES).update(
-        state=state, reason=reason[:500], ended_at=timezone.now()
-    )
-    if not ended:
-        return False
-    if generation is not None and kernel.document_id is not None:
-        operations = numbered(
-            [
-                *ending_operations(kernel.document_id, reason=reason, has_died=True),
-                KernelChanged(
-                    seq=0,
-                    at=now_ms(),
-                    kernel_id=KernelId(str(kernel.pk)),
-                    kernelspec_name=kernel.kernelspec_name,
-                    state=state,
-                    reason=reason,
-                ),
-            ],
-            generation,
-        )
-        entry_id, *_ = blocking_transport().write(batch_publications(kernel.document_id, operations))
-        if entry_id is None:
-            raise _LogRefused
-    return True
 
 
 def record_node_started(event: NodeStarted, info: dict[str, object]) -> None:
@@ -98,34 +41,46 @@ def record_node_started(event: NodeStarted, info: dict[str, object]) -> None:
     node, _ = Node.objects.get_or_create(node_id=event.node_id)
     if event.fence < node.fence:
         return  # an old event, told again
-    Node.objects.filter(pk=node.pk, fence__lte=event.fence).update(
-        fence=event.fence, state="up", info=info, last_seen_at=timezone.now()
-    )
+    this_life = Node.objects.filter(pk=node.pk, fence__lte=event.fence)
+    this_life.update(fence=event.fence, info=info, last_seen_at=timezone.now())
+    # One that is drained goes on being drained, until it is stopped in good order or an administrator ends it.
+    this_life.exclude(state="draining").update(state="up")
     adopted = {UUID(kernel_id) for kernel_id in event.adopted}
     Kernel.objects.filter(node=node, pk__in=adopted, state__in=LIVE_STATES, fence__lt=event.fence).update(
         fence=event.fence
     )
-    for kernel in Kernel.objects.filter(node=node, fence__lt=event.fence, state__in=LIVE_STATES).exclude(
-        pk__in=adopted
-    ):
-        end_kernel(kernel, state="lost", reason="The node that ran the kernel was restarted.")
+    earlier = Kernel.objects.filter(node=node, fence__lt=event.fence, state__in=LIVE_STATES)
+    end_kernels_of_node(earlier.exclude(pk__in=adopted), "The node that ran the kernel was restarted.")
     # Kernels that were declared lost while their node could not be reached, and that it still has.
     for kernel in Kernel.objects.filter(pk__in=adopted).exclude(state__in=LIVE_STATES):
         command = StopKernel(fence=event.fence, kernel_id=KernelId(str(kernel.pk)))
         write_or_leave("stop", kernel.pk, [command_publication(event.node_id, command)])
+    fill_places()
 
 
 def record_node_stopped(event: NodeStopped) -> None:
-    Node.objects.filter(pk=event.node_id, fence__lte=event.fence).update(state="lost")
-    for kernel in Kernel.objects.filter(node_id=event.node_id, fence__lte=event.fence, state__in=LIVE_STATES):
-        end_kernel(kernel, state="stopped", reason="The node that ran the kernel was shut down.")
+    Node.objects.filter(pk=event.node_id, fence__lte=event.fence).update(state="lost", drain_at=None)
+    kernels = Kernel.objects.filter(node_id=event.node_id, fence__lte=event.fence, state__in=LIVE_STATES)
+    end_kernels_of_node(kernels, "The node that ran the kernel was shut down.", state="stopped")
 
 
 def record_node_lost(node_id: str) -> None:
     """A node whose lease was taken: it may not act any more, its kernels are lost."""
-    Node.objects.filter(pk=node_id).update(state="lost")
-    for kernel in Kernel.objects.filter(node_id=node_id, state__in=LIVE_STATES):
-        end_kernel(kernel, state="lost", reason="The node that ran the kernel does not answer any more.")
+    Node.objects.filter(pk=node_id).update(state="lost", drain_at=None)
+    kernels = Kernel.objects.filter(node_id=node_id, state__in=LIVE_STATES)
+    end_kernels_of_node(kernels, "The node that ran the kernel does not answer any more.")
+
+
+def end_kernels_of_node(kernels: QuerySet[Kernel], reason: str, *, state: KernelStateName = "lost") -> None:
+    """Ends kernels of a node that is gone. Those it never began to start wait for a place on another.
+
+    Raises:
+        TransportError: the wire is down; call it again.
+    """
+    for kernel in kernels:
+        if kernel.state != KernelState.PENDING or not give_back(kernel):
+            end_kernel(kernel, state=state, reason=reason)
+    fill_places()
 
 
 def record_kernel_event(event: KernelEvent) -> None:
@@ -147,7 +102,8 @@ def record_kernel_event(event: KernelEvent) -> None:
         if kernel is not None:
             end_kernel(kernel, state="lost", reason=event.reason or "The node does not know the kernel.")
     elif event.state in ENDED_STATES:
-        known.update(state=event.state, reason=event.reason[:500], ended_at=now)
+        known.update(state=event.state, reason=event.reason[:500], ended_at=now, ends_at=None)
+        fill_places()
     elif event.state != "pending":
         # A kernel that is being stopped, for one, keeps that.
         changeable = known.filter(
@@ -161,6 +117,44 @@ def record_kernel_event(event: KernelEvent) -> None:
             and known.filter(ready_at=None).update(ready_at=now)
         ):
             observe_start(kernel_id)
+        if not is_changed and event.state in ("idle", "busy"):
+            # The state is the log's to tell; that it is used is told here, also when the state is the same again.
+            used_at = min(moment(event.at) or now, now)
+            known.exclude(state=KernelState.STOPPING).filter(last_activity_at__lt=used_at).update(
+                last_activity_at=used_at
+            )
+
+
+def record_stop_refused(event: StopRefused) -> None:
+    """A kernel that was to end because nobody used it is used after all: it goes on."""
+    try:
+        kernel_id = UUID(event.kernel_id)
+    except ValueError:
+        return
+    goes_on = Kernel.objects.filter(
+        pk=kernel_id,
+        node_id=event.node_id,
+        fence__lte=event.fence,
+        state=KernelState.STOPPING,
+        end_cause=EndCause.IDLE,
+    ).update(
+        state=event.state,
+        reason="",
+        end_cause="",
+        ends_at=None,
+        last_activity_at=timezone.now(),
+    )
+    if goes_on:
+        kernel = Kernel.objects.get(pk=kernel_id)
+        tell_ending(kernel)
+        send_kernels_hint(kernel.project_id)
+
+
+def record_edit(document_id: UUID) -> None:
+    """Somebody changed the notebook: its kernel is in use."""
+    Kernel.objects.filter(document_id=document_id, state__in=STAYING_STATES).update(
+        last_activity_at=timezone.now()
+    )
 
 
 def end_leftover_runs() -> int:

@@ -17,16 +17,20 @@ from django.db.models import F
 from kernels_app.bus.envelopes import RunNote, encode
 from kernels_app.bus.identifiers import (
     RUNS_STREAM,
+    CellId,
     DocumentId,
+    RunId,
     StreamId,
     make_seq,
     run_log,
     run_topic,
 )
-from kernels_app.bus.operations import AnyOperation, encode_batch
+from kernels_app.bus.operations import AnyOperation, Finished, RunStatus, encode_batch
 from kernels_app.bus.transport import Publication
 from kernels_app.errors import NotFound
-from kernels_app.selectors.kernels import live_kernel
+from kernels_app.models import Kernel, KernelState, Run, RunState
+from kernels_app.selectors.cells import milliseconds
+from kernels_app.selectors.kernels import UNFINISHED_STATES, live_kernel
 from notebooks_app.models import Document
 from notebooks_app.wire import blocking_transport
 
@@ -82,6 +86,58 @@ def write_without_kernel(document_id: UUID, make_operations: Callable[[], Sequen
         return True
     entry_id, *_ = blocking_transport().write(batch_publications(document_id, operations))
     return entry_id is not None
+
+
+def write_while_waiting(kernel: Kernel, make_operations: Callable[[], Sequence[AnyOperation]]) -> bool:
+    """Writes operations for a kernel that waits for a place, in a generation of the hub's own.
+
+    Not inside a transaction. False: it does not wait any more, and nothing was written.
+
+    Raises:
+        TransportError: the wire is down; nothing was written.
+        NotFound: the document is gone.
+    """
+    if kernel.document_id is None:
+        return False
+    with transaction.atomic():
+        generation = raise_generation(kernel.document_id, 1)
+        if not Kernel.objects.filter(pk=kernel.pk, state=KernelState.PENDING, node=None).exists():
+            return False
+        operations = numbered(make_operations(), generation)
+    entry_id, *_ = blocking_transport().write(batch_publications(kernel.document_id, operations))
+    return entry_id is not None
+
+
+def ending_operations(
+    document_id: UUID, *, reason: str, has_died: bool, keep: UUID | None = None
+) -> list[AnyOperation]:
+    """`finished` for each unfinished run of the document, not for those of the kernel `keep`. Without numbers yet.
+
+    `has_died`: the kernel ended by itself, not because a person wanted it so.
+    """
+    at = now_ms()
+    running_status: RunStatus = "died" if has_died else "interrupted"
+    queued_status: RunStatus = "not_run" if has_died else "cancelled"
+    runs = Run.objects.filter(document_id=document_id, state__in=UNFINISHED_STATES).defer("source")
+    if keep is not None:
+        runs = runs.exclude(kernel_id=keep)
+    operations: list[AnyOperation] = []
+    for run in runs.order_by("queued_at", "position"):
+        is_running = run.state == RunState.RUNNING
+        operations.append(
+            Finished(
+                seq=0,
+                at=at,
+                cell_id=CellId(run.cell_id),
+                run_id=RunId(str(run.pk)),
+                status=running_status if is_running else queued_status,
+                execution_count=run.execution_count,
+                started_at=milliseconds(run.started_at),
+                finished_at=at if is_running else None,
+                reason=reason,
+            )
+        )
+    return operations
 
 
 def now_ms() -> int:

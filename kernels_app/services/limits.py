@@ -10,8 +10,8 @@ from django.db import transaction
 from kernels_app.bus.envelopes import UpdateLimits
 from kernels_app.bus.identifiers import KernelId
 from kernels_app.models import LIVE_STATES, Kernel, KernelState
+from kernels_app.services.commands import limits_of
 from kernels_app.services.delivery import command_publication, write_or_leave
-from kernels_app.services.kernels import limits_of
 from zasper_hub.accounts.models import Team, User
 from zasper_hub.accounts.quotas import EffectiveQuotas, Quota
 from zasper_hub.accounts.selectors.quotas import effective_quotas_of_many

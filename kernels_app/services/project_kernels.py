@@ -10,15 +10,14 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from kernels_app.bus.envelopes import InterruptKernel, RestartKernel
-from kernels_app.bus.identifiers import KernelId
-from kernels_app.errors import Conflict, Invalid, KernelStopping
-from kernels_app.models import LIVE_STATES, Kernel, KernelSession, KernelState, Node
-from kernels_app.runs.placement import default_kernelspec, place
+from kernels_app.errors import Conflict, Invalid
+from kernels_app.models import LIVE_STATES, Kernel, KernelSession, KernelState
+from kernels_app.runs.placement import Want, check_possible, default_kernelspec
 from kernels_app.selectors.nodes import nodes_up
-from kernels_app.services.delivery import deliver
-from kernels_app.services.kernels import send_start, start_kernel, stop_kernel
+from kernels_app.services.kernels import start_kernel, stop_kernel
+from kernels_app.services.queue import place_or_queue
 from kernels_app.services.reservation import permitted, reserve
+from kernels_app.services.waiting import node_loads, wants_of
 from notebooks_app.models import Document, Project
 from notebooks_app.services.file_hints import send_kernels_hint
 from zasper_hub.accounts.models import User
@@ -66,10 +65,10 @@ def start_project_kernel(
     name = kernelspec_name or default_kernelspec(permitted(nodes, effective_quotas(user, project.team)))
     variables = allowed_environment(environment or {})
     folder = _folder(path)
-    node = place(nodes, name)
+    loads = node_loads(nodes)
+    check_possible(loads, Want(name))
     with transaction.atomic():
         limits = reserve(user=user, project=project, kernelspec_name=name)
-        Node.objects.get_or_create(node_id=node.node_id, defaults={"fence": node.fence})
         identity = {} if kernel_id is None else {"id": kernel_id}
         try:
             with transaction.atomic():
@@ -78,8 +77,6 @@ def start_project_kernel(
                     project=project,
                     user=user,
                     kernelspec_name=name,
-                    node_id=node.node_id,
-                    fence=node.fence,
                     folder=folder,
                     environment=variables,
                     memory_limit_bytes=limits.memory_bytes,
@@ -94,21 +91,11 @@ def start_project_kernel(
             if there is None or there.kernelspec_name != name:
                 raise Conflict("A kernel with this id existed before. Choose another id.") from error
             return there
-        transaction.on_commit(lambda: send_start(kernel))
+        want = wants_of([kernel])[kernel.pk]
+        check_possible(loads, want)
+        place_or_queue(kernel, want, loads)
         send_kernels_hint(project.pk)
     return kernel
-
-
-def interrupt_live_kernel(kernel: Kernel) -> None:
-    """Raises KernelNotRunning, Unavailable."""
-    deliver(kernel, InterruptKernel(fence=kernel.fence, kernel_id=KernelId(str(kernel.pk))))
-
-
-def restart_live_kernel(kernel: Kernel) -> None:
-    """A new process for it, same id. Raises KernelStopping, KernelNotRunning, Unavailable."""
-    if kernel.state == KernelState.STOPPING:
-        raise KernelStopping
-    deliver(kernel, RestartKernel(fence=kernel.fence, kernel_id=KernelId(str(kernel.pk))))
 
 
 # Sessions

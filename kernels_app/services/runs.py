@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
-from kernels_app.bus.envelopes import AnswerInput, CellSource, ClearOutputs, Execute
+from kernels_app.bus.envelopes import AnswerInput, ClearOutputs
 from kernels_app.bus.identifiers import CellId, KernelId, RunId
 from kernels_app.bus.operations import AnyOperation, Clear
 from kernels_app.bus.transport import TransportError
 from kernels_app.errors import Invalid, TooLarge, TooMany, Unavailable, UnknownCell
-from kernels_app.models import LIVE_STATES, Kernel, Run, RunState
+from kernels_app.models import LIVE_STATES, Kernel, Run
 from kernels_app.selectors.kernels import UNFINISHED_STATES, live_kernel
 from kernels_app.selectors.notebooks import live_notebook
-from kernels_app.services.delivery import command_publication, deliver, write_or_leave
+from kernels_app.services.commands import send_runs
+from kernels_app.services.delivery import deliver
 from kernels_app.services.hub_log import now_ms, write_without_kernel
 from kernels_app.services.kernels import require_kernel, start_kernel
 from notebooks_app.models import Document
@@ -71,7 +71,7 @@ def run_cells(
     _check_request(request_id, cells)
     known = _accepted(document, request_id, cells)
     if known is not None:
-        _send(Run.objects.filter(document=document, request_id=request_id))
+        send_runs(Run.objects.filter(document=document, request_id=request_id))
         return known
     if (
         Run.objects.filter(document=document, state__in=UNFINISHED_STATES).count() + len(cells)
@@ -91,7 +91,9 @@ def run_cells(
             ):
                 continue
             _insert(user, document, kernel, request_id, cells, stop_on_error)
-            transaction.on_commit(lambda: _send(Run.objects.filter(document=document, request_id=request_id)))
+            transaction.on_commit(
+                lambda: send_runs(Run.objects.filter(document=document, request_id=request_id))
+            )
         accepted = _accepted(document, request_id, cells)
         assert accepted is not None
         return accepted
@@ -136,11 +138,6 @@ def run_saved_cells(
         cells=[CellToRun(cell.cell_id, cell.source) for cell in chosen],
         stop_on_error=stop_on_error,
     )
-
-
-def send_waiting_runs(kernel: Kernel) -> None:
-    """Sends the runs again that the kernel's node has not taken. What it has it ignores."""
-    _send(Run.objects.filter(kernel=kernel))
 
 
 def answer_input(document: Document, *, input_id: str, value: str) -> None:
@@ -265,31 +262,3 @@ def _insert(
 def _storable(source: str) -> str:
     """Without NUL, which PostgreSQL's text has not, and lone surrogates, which UTF-8 has not. No program has them."""
     return source.replace("\x00", "�").encode("utf-8", "replace").decode("utf-8")
-
-
-def _send(runs: QuerySet[Run]) -> None:
-    """Sends those of the runs that no node has told of yet and whose kernel lives: a command a request, in order."""
-    waiting = (
-        runs.filter(state=RunState.QUEUED, is_taken=False, kernel__state__in=LIVE_STATES)
-        .select_related("kernel")
-        .order_by("queued_at", "position")
-    )
-    by_request: dict[tuple[UUID | None, str], list[Run]] = {}
-    for run in waiting:
-        by_request.setdefault((run.kernel_id, run.request_id), []).append(run)
-    for requested in by_request.values():
-        _execute(requested)
-
-
-def _execute(runs: Sequence[Run]) -> None:
-    kernel = runs[0].kernel
-    if kernel is None or kernel.node_id is None:
-        return
-    command = Execute(
-        fence=kernel.fence,
-        kernel_id=KernelId(str(kernel.pk)),
-        request_id=runs[0].request_id,
-        cells=[CellSource(CellId(run.cell_id), RunId(str(run.pk)), run.source) for run in runs],
-        stop_on_error=runs[0].stop_on_error,
-    )
-    write_or_leave("execute", kernel.pk, [command_publication(kernel.node_id, command)])

@@ -130,7 +130,7 @@ def stop_project_terminals(project: Project) -> None:
 
 
 def _choose_node(project_id: UUID) -> NodeInfo:
-    able = [node for node in nodes_up() if TERMINALS_LABEL in node.labels]
+    able = [node for node in nodes_up() if TERMINALS_LABEL in node.labels and not node.is_draining]
     if not able:
         raise NoNode("No running node offers terminals at the moment.")
     with_kernels = set(

@@ -5,23 +5,35 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import structlog
+from django.db.models import Q
 from django.utils import timezone
 
-from kernels_app.bus.identifiers import NODES_KEY, Mailbox, NodeId, mailbox_stream, node_lease
-from kernels_app.models import DailyUsage, Kernel, KernelState, Node, Run, RunState
+from kernels_app.bus.identifiers import (
+    NODE_KERNELS_KEY,
+    NODES_KEY,
+    Mailbox,
+    NodeId,
+    mailbox_stream,
+    node_lease,
+)
+from kernels_app.bus.operations import KernelStateName
+from kernels_app.models import LIVE_STATES, DailyUsage, Kernel, KernelState, Node, Run, RunState
 from kernels_app.relay.mailbox import MAILBOXES_KEY
+from kernels_app.selectors.kernels import STAYING_STATES
 from kernels_app.selectors.nodes import nodes_up
-from kernels_app.services.endings import end_kernel, record_node_lost
+from kernels_app.services.commands import send_start, send_stop_again, send_waiting_runs
+from kernels_app.services.endings import record_node_lost
 from kernels_app.services.hub_log import now_ms
-from kernels_app.services.kernels import send_start, send_stop
-from kernels_app.services.runs import send_waiting_runs
+from kernels_app.services.kernels import stop_kernels
+from kernels_app.services.last_words import end_kernel
 from notebooks_app.wire import blocking_transport
 
 log = structlog.get_logger(__name__)
 
-# A node renews its lease of 15 s. After a restart of the message server it needs a moment to come back: only a lease
-# that is missing at two looks this far apart is taken. Together well under 45 s.
-MISSING_FOR_S = 15
+# A node renews its lease of 15 s. After a restart of the message server it needs a moment to come back (it tries twice
+# a second): only a lease that is missing at two looks this far apart is taken. With a look every 5 s its people are
+# told within 30 s.
+MISSING_FOR_S = 4
 REAPER = "hub-reaper"
 SEND_AGAIN_AFTER = timedelta(seconds=10)
 GIVE_UP_START_AFTER = timedelta(minutes=2)
@@ -60,6 +72,7 @@ def reap_lost_nodes() -> list[str]:
             continue  # it came back just now
         record_node_lost(node_id)
         transport.delete_field(NODES_KEY, node_id)
+        transport.delete_field(NODE_KERNELS_KEY, node_id)
         transport.delete_value(mark)
         transport.release_lease(node_lease(node_id), holder=REAPER, fence=fence)
         log.warning("node_lost", node_id=node_id)
@@ -77,18 +90,20 @@ def send_again() -> None:
     """
     now = timezone.now()
     up = {(node.node_id, node.fence) for node in nodes_up()}
-    pending = Kernel.objects.filter(state=KernelState.PENDING, created_at__lt=now - SEND_AGAIN_AFTER)
-    for kernel in pending.select_related("document"):
-        if kernel.created_at < now - GIVE_UP_START_AFTER:
+    # `last_activity_at`: when it was made, and again when it got its place.
+    placed = Kernel.objects.filter(state=KernelState.PENDING, last_activity_at__lt=now - SEND_AGAIN_AFTER)
+    for kernel in placed.exclude(node=None).select_related("document"):
+        if kernel.last_activity_at is not None and kernel.last_activity_at < now - GIVE_UP_START_AFTER:
             end_kernel(kernel, state="failed", reason="The kernel did not start: its node does not answer.")
         elif (kernel.node_id, kernel.fence) in up:
             send_start(kernel)
     stopping = Kernel.objects.filter(state=KernelState.STOPPING, last_activity_at__lt=now - SEND_AGAIN_AFTER)
     for kernel in stopping:
         if kernel.last_activity_at is not None and kernel.last_activity_at < now - GIVE_UP_STOP_AFTER:
-            end_kernel(kernel, state="stopped", reason="Stopped; its node did not confirm it.")
+            state: KernelStateName = "culled" if kernel.end_cause in ("idle", "life") else "stopped"
+            end_kernel(kernel, state=state, reason=kernel.reason or "Stopped; its node did not confirm it.")
         elif (kernel.node_id, kernel.fence) in up:
-            send_stop(kernel, reason=kernel.reason)
+            send_stop_again(kernel)
     waiting = Run.objects.filter(
         state=RunState.QUEUED,
         is_taken=False,
@@ -97,6 +112,23 @@ def send_again() -> None:
     )
     for kernel in Kernel.objects.filter(pk__in=waiting.values("kernel")):
         send_waiting_runs(kernel)
+
+
+def stop_kernels_of_nobody() -> int:
+    """Stops kernels of accounts that were disabled or deleted, and ends those whose node was deleted; how many.
+
+    Called periodically, for whatever way they came to that.
+
+    Raises:
+        TransportError
+    """
+    staying = Kernel.objects.filter(state__in=STAYING_STATES)
+    reason = "Stopped because the account that started it was disabled or deleted."
+    count = stop_kernels(staying.filter(Q(user=None) | Q(user__is_active=False)), reason=reason)
+    nowhere = Kernel.objects.filter(state__in=LIVE_STATES, node=None).exclude(state=KernelState.PENDING)
+    for kernel in nowhere:
+        count += end_kernel(kernel, state="lost", reason="The node that ran the kernel was removed.")
+    return count
 
 
 def forget_old_runs(now: datetime) -> int:

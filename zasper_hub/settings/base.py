@@ -22,6 +22,7 @@ ALLOWED_HOSTS: list[str] = ["*"]
 HUB_ORIGINS = origins_of(ENV.hub_public_url)
 QUOTA_DEFAULTS = quota_defaults(ENV)
 HUB_COMPUTE_WINDOW_DAYS = ENV.hub_compute_window_days
+HUB_MEMORY_OVERCOMMIT = ENV.hub_memory_overcommit
 HUB_MAX_TERMINALS_PER_PROJECT = ENV.hub_max_terminals_per_project
 HUB_TERMINAL_IDLE_HOURS = ENV.hub_terminal_idle_hours
 # For what is converted with the kernels' packages; kernels themselves are started by the node.

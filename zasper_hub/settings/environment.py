@@ -49,6 +49,8 @@ class Environment(BaseSettings):
     hub_compute_gib_hours: float | None = Field(default=None, ge=0, le=1e9)
     hub_compute_window_days: int = Field(default=30, ge=1, le=365)
     hub_allowed_kernelspecs: str | None = None
+    # Memory limits that kernels of one node may have together, as a multiple of its memory.
+    hub_memory_overcommit: float = Field(default=2.0, ge=0.1, le=100)
     hub_max_terminals_per_project: int = Field(default=10, ge=0)
     hub_terminal_idle_hours: int = Field(default=12, ge=1)
     # Of web; the embedded hub gives recorder, worker and node the three ports after it.

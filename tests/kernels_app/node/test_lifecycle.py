@@ -70,7 +70,7 @@ def test_busy_and_idle_follow_the_kernel() -> None:
 def test_a_launch_that_fails_is_the_end_with_its_reason() -> None:
     state, actions = after(StartRequested(), LaunchFailed("no such program"))
     assert (state.name, state.reason) == ("failed", "no such program")
-    assert actions == [EndRuns("died", "died", "no such program"), Announce(), CloseDown()]
+    assert actions == [EndRuns("died", "not_run", "no such program"), Announce(), CloseDown()]
 
 
 def test_a_process_that_ends_by_itself_died_or_if_it_was_never_ready_failed() -> None:
@@ -91,7 +91,7 @@ def test_a_kernel_that_never_answers_is_ended() -> None:
 def test_a_stop_ends_the_runs_then_the_process_and_then_the_kernel() -> None:
     state, actions = after(*READY, StopRequested("culled", "idle for an hour"))
     assert state.name == "stopping"
-    assert actions == [EndRuns("died", "died", "idle for an hour"), Announce(), EndProcess(is_polite=True)]
+    assert actions == [EndRuns("died", "not_run", "idle for an hour"), Announce(), EndProcess(is_polite=True)]
     state, actions = after(*READY, StopRequested("culled", "idle for an hour"), Exited("signal 15"))
     assert (state.name, state.reason) == ("culled", "idle for an hour")
     assert actions[-1] == CloseDown()

@@ -5,8 +5,8 @@ import asyncio
 import msgspec
 import pytest
 
-from kernels_app.bus.envelopes import NodeInfo
-from kernels_app.bus.identifiers import NODES_KEY, NodeId, node_lease
+from kernels_app.bus.envelopes import NodeInfo, NodeKernels
+from kernels_app.bus.identifiers import NODES_KEY, KernelId, NodeId, node_lease
 from kernels_app.bus.memory import MemoryTransport
 from kernels_app.bus.memory_store import MemoryStore
 from kernels_app.node import registration
@@ -33,7 +33,10 @@ def registered(store: MemoryStore, holder: str) -> Registration:
             node_id=NODE, fence=fence, provisioner="process", kernelspecs=[], memory_bytes=1, cpu_count=1
         )
 
-    return Registration(MemoryTransport(store), NODE, holder, info=info)
+    def kernels(fence: int) -> NodeKernels:
+        return NodeKernels(fence=fence, kernel_ids=[KernelId("k")])
+
+    return Registration(MemoryTransport(store), NODE, holder, info=info, kernels=kernels)
 
 
 async def test_a_second_node_of_the_same_name_is_refused_while_the_first_lives(store: MemoryStore) -> None:

@@ -16,12 +16,12 @@ from kernels_app.recorder.rows import apply_operations
 from kernels_app.relay.mailbox import MAILBOXES_KEY
 from kernels_app.services import upkeep
 from kernels_app.services.endings import (
-    end_kernel,
     end_leftover_runs,
     record_kernel_event,
     record_node_started,
     record_node_stopped,
 )
+from kernels_app.services.last_words import end_kernel
 from kernels_app.services.runs import CellToRun, run_cells
 from kernels_app.tasks import watch_kernels
 from notebooks_app.models import CellOutput, Document
@@ -110,8 +110,8 @@ def test_a_node_that_begins_anew_has_lost_its_kernels(scene: Scene) -> None:
         "lost",
         "The node that ran the kernel was restarted.",
     )
-    assert scene.run_states() == ["died", "died"]
-    assert scene.cell_states() == ["died", "died"]
+    assert scene.run_states() == ["died", "not_run"]
+    assert scene.cell_states() == ["died", "not_run"]
     assert Node.objects.get().fence == again.fence
     last = scene.log()[-1]
     assert isinstance(last, KernelChanged)
@@ -199,7 +199,7 @@ def test_a_node_that_shuts_down_in_good_order_has_stopped_its_kernels(scene: Sce
     record_node_stopped(NodeStopped(node_id=scene.node.node_id, fence=scene.node.fence, at=1))
     scene.record()
     assert scene.kernel.state == "stopped"
-    assert scene.run_states() == ["died", "died"]
+    assert scene.run_states() == ["died", "not_run"]
 
 
 def test_nothing_is_ended_while_the_log_cannot_be_written(scene: Scene) -> None:
@@ -221,7 +221,7 @@ def test_runs_that_nobody_ended_are_ended_after_the_log_is_in_the_rows(scene: Sc
     scene.record()
     assert end_leftover_runs() == 2
     scene.record()
-    assert scene.run_states() == ["died", "died"]
+    assert scene.run_states() == ["died", "not_run"]
     assert end_leftover_runs() == 0
 
 
@@ -237,7 +237,7 @@ def test_a_node_is_lost_only_when_its_lease_stays_away(scene: Scene, monkeypatch
     assert upkeep.reap_lost_nodes() == [scene.node.node_id]
     scene.record()
     assert scene.kernel.state == "lost"
-    assert scene.run_states() == ["died", "died"]
+    assert scene.run_states() == ["died", "not_run"]
     assert Node.objects.get().state == "lost"
     assert scene.node.node_id not in scene.store.get_fields(NODES_KEY)
     renewed = scene.store.renew_lease(
@@ -280,12 +280,12 @@ def test_commands_without_an_answer_are_sent_again(scene: Scene) -> None:
 
 
 def test_a_start_that_never_gets_an_answer_fails_with_a_reason(scene: Scene) -> None:
-    Kernel.objects.update(created_at=timezone.now() - timedelta(minutes=3))
+    Kernel.objects.update(last_activity_at=timezone.now() - timedelta(minutes=3))
     upkeep.send_again()
     scene.record()
     assert scene.kernel.state == "failed"
     assert "does not answer" in scene.kernel.reason
-    assert scene.run_states() == ["died", "died"]
+    assert scene.run_states() == ["not_run", "not_run"]
 
 
 def test_a_stop_that_never_gets_an_answer_ends(scene: Scene) -> None:

@@ -104,7 +104,7 @@ def test_a_kernel_carries_its_limits_to_the_node(cast: Cast, hub_wire: MemorySto
     give(cast, Quota.KERNEL_PROCESSES, 100)
     node = ScriptedNode(hub_wire)
     kernel = start_project_kernel(user=cast.bob, project=cast.project)
-    from kernels_app.services.kernels import send_start
+    from kernels_app.services.commands import send_start
 
     send_start(kernel)
     [command] = node.commands()

@@ -12,6 +12,7 @@ from kernels_app.errors import Invalid, KernelNotRunning, NoNode, TooLarge, TooM
 from kernels_app.models import Kernel, Run
 from kernels_app.selectors.kernels import live_kernel
 from kernels_app.services import runs as runs_service
+from kernels_app.services.commands import send_waiting_runs
 from kernels_app.services.runs import CellToRun, answer_input, clear_outputs, run_cells, run_saved_cells
 from notebooks_app.models import Document
 from tests.cast import Cast, make_cast
@@ -176,7 +177,7 @@ def test_runs_outlive_a_wire_that_breaks_after_they_are_rows(
     accepted = run_cells(user=cast.alice, document=document, request_id="r", cells=TWO)
     hub_wire.set_down(False)
     assert node.commands() == []
-    runs_service.send_waiting_runs(Kernel.objects.get())
+    send_waiting_runs(Kernel.objects.get())
     sent = {
         cell.run_id for command in node.commands() if isinstance(command, Execute) for cell in command.cells
     }
