@@ -15,6 +15,7 @@ SCENARIOS = (
     "flood",
     "idle_people",
     "launch_storm",
+    "team_morning",
     "overload",
     "reconnect_storm",
     "slow_reader",

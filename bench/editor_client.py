@@ -68,6 +68,8 @@ class RunsClient:
         self._socket = socket
         self.cells: dict[CellId, CellState] = {}
         self.first_output_at: dict[str, float] = {}
+        # Places in the queue for a kernel that were told, in order.
+        self.positions: list[int] = []
 
     @classmethod
     async def open(cls, base_url: str, document_id: str, headers: dict[str, str]) -> RunsClient:

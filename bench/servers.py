@@ -109,8 +109,7 @@ def hub(**environment: str) -> Iterator[Hub]:
         with running_hub(
             Path(folder) / "data",
             NODE_KERNEL_PATH=str(kernelspecs),
-            HUB_MAX_KERNELS_PER_USER="1000",
-            **environment,
+            **{"HUB_MAX_KERNELS_PER_USER": "1000", **environment},
         ) as live:
             yield Hub(live)
 

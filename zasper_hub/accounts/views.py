@@ -38,6 +38,9 @@ class SignInView(LoginView):  # type: ignore[misc]  # allauth has no types
     def form_invalid(self, form: Any) -> HttpResponse:
         response: HttpResponse = super().form_invalid(form)
         response.status_code = 422  # a script must not take it for a sign-in
+        if any(error.code == "too_many_login_attempts" for error in form.non_field_errors().as_data()):
+            response.status_code = 429
+            response["Retry-After"] = "60"
         return response
 
 

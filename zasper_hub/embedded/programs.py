@@ -88,7 +88,8 @@ def web_command(*listening: str) -> tuple[str, ...]:
     """`listening` are Daphne's own words for where: `--fd 5`, or `--bind 0.0.0.0 --port 8000`."""
     return (
         sys.executable, "-m", "zasper_hub.web_server", *listening, "--verbosity", "0",
-        "--websocket_timeout", "-1", "--no-server-name",
+        # When everybody comes at once, somebody may wait for the database; Daphne's own 5 s make them come again.
+        "--websocket_timeout", "-1", "--websocket_connect_timeout", "20", "--no-server-name",
         "--websocket-max-message-size", str(MAX_WEBSOCKET_MESSAGE_BYTES),
         "--websocket-max-frame-size", str(MAX_WEBSOCKET_MESSAGE_BYTES),
         "--application-close-timeout", "3",

@@ -28,6 +28,7 @@ HUB_TERMINAL_IDLE_HOURS = ENV.hub_terminal_idle_hours
 # For what is converted with the kernels' packages; kernels themselves are started by the node.
 KERNEL_PYTHON = ENV.hub_kernel_python
 METRICS_HOST, METRICS_PORT = ENV.hub_metrics_host, ENV.hub_metrics_port
+PROXY_COUNT = ENV.hub_proxy_count
 HEALTH_FILE = ENV.hub_health_file
 MAX_FILE_BYTES = ENV.hub_max_upload_mb * 1024 * 1024
 
@@ -49,6 +50,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "zasper_hub.accounts.observed_requests.ObservedRequests",
+    "zasper_hub.accounts.client_address.ClientAddress",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "zasper_hub.accounts.middleware.SecurityHeaders",

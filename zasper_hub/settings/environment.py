@@ -33,6 +33,7 @@ class Environment(BaseSettings):
     database_url: SecretStr | None = None
     redis_url: SecretStr | None = None
     hub_public_url: str | None = None
+    hub_proxy_count: int = Field(default=0, ge=0, le=8)
     hub_debug: bool = False
     hub_log_level: str = Field(default="WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     hub_kernel_python: Path = BASE_DIR / ".kernel-venv" / "bin" / "python"
