@@ -45,6 +45,6 @@ bench: setup-dev  ## measure (bench/README.md)
 	@$(BIN)/python -m bench
 
 requirements:  ## compile the .in files
-	@for name in requirements requirements-dev requirements-kernel; do \
+	@for name in requirements requirements-dev requirements-kernel tests/jupyter_clients/requirements; do \
 	  $(BIN)/pip-compile --quiet --strip-extras --no-header --no-emit-index-url --no-emit-find-links \
 	    --no-emit-trusted-host $$name.in --output-file $$name.txt || exit 1; done

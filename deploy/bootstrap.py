@@ -168,14 +168,19 @@ def browser_packages() -> None:
 
 
 def client_packages() -> None:
-    """Real clients of Jupyter's API, which the tests drive with Node.js."""
+    """Real clients of Jupyter's API, for the tests: in Node.js and in a Python environment of their own."""
 
-    def make() -> None:
+    def make_node_clients() -> None:
         npm, environment = npm_command()
         run([*npm, "ci", "--no-audit", "--no-fund"], what="npm ci", cwd=CLIENTS, env=environment)
 
+    def make_python_clients() -> None:
+        install(create_venv(CLIENTS / ".venv"), "tests/jupyter_clients/requirements.txt")
+
     digest = digest_of([CLIENTS / "package-lock.json", CLIENTS / "package.json"])
-    step("Jupyter clients for the tests", CLIENTS / "node_modules" / ".stamp", digest, make)
+    step("Jupyter clients for the tests", CLIENTS / "node_modules" / ".stamp", digest, make_node_clients)
+    digest = digest_of([CLIENTS / "requirements.txt"])
+    step("JupyterLab and papermill for the tests", CLIENTS / ".venv" / ".stamp", digest, make_python_clients)
 
 
 def browser_client() -> None:

@@ -43,7 +43,10 @@ class Message:
 
 
 class ChannelClient:
-    """Speaks v1 or the default form. Answers pings as it comes to them, as any client's protocol does."""
+    """Speaks v1 or the default form. An address that has a query has all of it.
+
+    Answers pings as it comes to them, as any client's protocol does.
+    """
 
     def __init__(
         self,
@@ -66,14 +69,15 @@ class ChannelClient:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [
-            f"GET {parts.path}?session_id={self.session_id} HTTP/1.1",
+            f"GET {parts.path}?{parts.query or f'session_id={self.session_id}'} HTTP/1.1",
             f"Host: {parts.netloc}",
             "Upgrade: websocket",
             "Connection: Upgrade",
             f"Sec-WebSocket-Key: {key}",
             "Sec-WebSocket-Version: 13",
-            f"Authorization: token {token}",
         ]
+        if token:
+            lines.append(f"Authorization: token {token}")
         if is_v1:
             lines.append(f"Sec-WebSocket-Protocol: {V1_PROTOCOL}")
         self._socket.sendall("\r\n".join([*lines, "", ""]).encode())

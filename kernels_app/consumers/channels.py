@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from typing import ClassVar
 from urllib.parse import parse_qs
@@ -30,6 +31,7 @@ from zasper_hub.accounts.sockets import HubConsumer
 from zasper_hub.accounts.tokens import Scope
 
 MAX_SESSION_ID_CHARS = 200
+_CHANNELS_PATH = re.compile(r"/*api/kernels/([-0-9a-fA-F]{32,36})/channels(?:\?.*)?\Z", re.DOTALL)
 # A closing frame of the client came: normal, going away, without a code.
 _GOOD_CLOSES = frozenset({1000, 1001, 1005})
 
@@ -65,9 +67,12 @@ class ChannelsConsumer(HubConsumer):
                 self.base_send, is_v1=self._is_v1, drained=self._drained, end=self._end_later
             )
 
+    def _kernel_id(self) -> str:
+        return str(self.route_parameters["kernel_id"])
+
     def _find_kernel(self) -> Kernel:
         project = project_at(self.user, self.route_parameters["jupyter_project"], Role.EDITOR)
-        kernel = kernel_for(self.user, self.route_parameters["kernel_id"], Role.EDITOR)
+        kernel = kernel_for(self.user, self._kernel_id(), Role.EDITOR)
         is_open = kernel.state in LIVE_STATES and kernel.state != KernelState.STOPPING
         if kernel.project_id != project.pk or not is_open or kernel.node_id is None:
             raise NotFound("There is no such kernel.")
@@ -75,8 +80,7 @@ class ChannelsConsumer(HubConsumer):
 
     async def opened(self) -> None:
         assert self._outlet is not None
-        query = parse_qs(self.scope.get("query_string", b"").decode("latin-1"))
-        session_id = query.get("session_id", [""])[-1][:MAX_SESSION_ID_CHARS]
+        session_id = self._argument("session_id")[:MAX_SESSION_ID_CHARS]
         # A client is known by its person too: a project's members cannot take each other's messages.
         key = f"{self.user.pk}:{session_id}" if session_id else uuid.uuid4().hex
         self._client = ChannelClient(key, self._outlet, may_return=bool(session_id))
@@ -130,6 +134,11 @@ class ChannelsConsumer(HubConsumer):
         if self._feed.link.is_swamped:
             raise Unavailable("The hub's message server does not answer. Try again in a moment.")
 
+    def _argument(self, name: str) -> str:
+        """The last value of a query argument; empty when there is none."""
+        query: str = self.scope.get("query_string", b"").decode("latin-1")
+        return parse_qs(query).get(name, [""])[-1]
+
     def _drained(self) -> None:
         if self._feed is not None and self._client is not None:
             self._feed.drained(self._client)
@@ -142,3 +151,18 @@ class ChannelsConsumer(HubConsumer):
             )
 
     _ending: asyncio.Task[None] | None = None
+
+
+class ChannelsByQueryConsumer(ChannelsConsumer):
+    """The same socket at the project's own address, with the path below it as the query argument `path`.
+
+    For clients of jupyter_server's `GatewayKernelManager` (nbclient, papermill): they put nothing but an address of
+    sockets before `/api/kernels/<id>/channels`, no header and no argument after it. That address can end in
+    `?token=<token>&path=`, so the token stays what it is everywhere else: an argument.
+    """
+
+    def _kernel_id(self) -> str:
+        named = _CHANNELS_PATH.match(self._argument("path"))
+        if named is None:
+            raise NotFound("There is no such kernel.")
+        return named[1]

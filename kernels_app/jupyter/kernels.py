@@ -6,7 +6,6 @@ Source of bodies and status codes: Jupyter Server's REST API and its handlers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
@@ -24,6 +23,8 @@ from kernels_app.services.project_kernels import (
     open_session,
     start_project_kernel,
 )
+from kernels_app.services.readiness import wait_until_started
+from notebooks_app.jupyter.contents_models import moment
 from notebooks_app.jupyter.endpoints import Call, Endpoint, JupyterError, answer, no_content
 from notebooks_app.wire import blocking_transport
 from zasper_hub.accounts.permissions import Need
@@ -37,6 +38,9 @@ _EXECUTION_STATES = {
     KernelState.BUSY: "busy",
     KernelState.RESTARTING: "restarting",
 }
+
+GATEWAY_LAUNCH_WAIT_S = 40.0  # those clients' own default
+MAX_LAUNCH_WAIT_S = 60.0
 
 all_kernels = Endpoint()
 one_kernel = Endpoint()
@@ -63,6 +67,11 @@ def start(call: Call) -> HttpResponseBase:
         path=optional_text(body, "path") or "",
         environment=_variables(body),
     )
+    timeout_s = _launch_timeout_s(body)
+    if timeout_s:
+        wait_until_started(kernel, timeout_s=timeout_s)
+        if kernel.state not in LIVE_STATES:
+            raise JupyterError(500, kernel.reason or "The kernel ended while it started.")
     return answer(_kernel_model(kernel, {}), status=201, location=f"{call.base_path}api/kernels/{kernel.pk}")
 
 
@@ -221,7 +230,7 @@ def _kernel_model(kernel: Kernel, counts: Mapping[str, bytes]) -> dict[str, Any]
     return {
         "id": str(kernel.pk),
         "name": kernel.kernelspec_name,
-        "last_activity": _moment(kernel.last_activity_at or kernel.created_at),
+        "last_activity": moment(kernel.last_activity_at or kernel.created_at),
         "execution_state": _EXECUTION_STATES.get(KernelState(kernel.state), "dead"),
         "connections": int(counts.get(str(kernel.pk), b"0")),
     }
@@ -252,5 +261,16 @@ def _variables(body: Mapping[str, Any]) -> Mapping[str, object]:
     return variables if isinstance(variables, Mapping) else {}
 
 
-def _moment(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
+def _launch_timeout_s(body: Mapping[str, Any]) -> float:
+    """How long the client waits for a kernel that works; 0 for one that does not.
+
+    Clients of Kernel Gateway (jupyter_server's GatewayClient) take the answer for a kernel that replies within a
+    second. They are known by `env`, with `KERNEL_LAUNCH_TIMEOUT` in it but for the first kernel of a process.
+    """
+    if not isinstance(body.get("env"), Mapping):
+        return 0
+    try:
+        wanted_s = float(str(_variables(body).get("KERNEL_LAUNCH_TIMEOUT")))
+    except ValueError:
+        wanted_s = 0
+    return min(wanted_s, MAX_LAUNCH_WAIT_S) if wanted_s > 0 else GATEWAY_LAUNCH_WAIT_S

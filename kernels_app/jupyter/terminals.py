@@ -11,6 +11,7 @@ from kernels_app.bus.terminals import TerminalInfo
 from kernels_app.errors import Malformed
 from kernels_app.selectors.terminals import live_terminal, live_terminals
 from kernels_app.services.terminals import start_terminal, stop_terminal
+from notebooks_app.jupyter.contents_models import moment
 from notebooks_app.jupyter.endpoints import Call, Endpoint, answer, no_content
 from zasper_hub.accounts.permissions import Need
 from zasper_hub.accounts.tokens import Scope
@@ -48,5 +49,7 @@ def stop(call: Call, terminal_name: str) -> HttpResponseBase:
 
 
 def _model(info: TerminalInfo) -> dict[str, Any]:
-    moment = datetime.fromtimestamp(info.last_activity_at / 1000, UTC)
-    return {"name": info.name, "last_activity": moment.isoformat().replace("+00:00", "Z")}
+    return {
+        "name": info.name,
+        "last_activity": moment(datetime.fromtimestamp(info.last_activity_at / 1000, UTC)),
+    }

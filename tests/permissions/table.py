@@ -208,6 +208,8 @@ SOCKETS: dict[str, Line] = {
     "/ws/documents/<uuid:document_id>": VIEW,  # updates: editors, checked frame by frame
     "/ws/projects/<uuid:project_id>": VIEW,
     f"{JUPYTER_ROOT}/api/kernels/<str:kernel_id>/channels": RUN,
+    f"{JUPYTER_ROOT}/": RUN,  # the same, its path in the query
+    JUPYTER_ROOT: RUN,
     f"{JUPYTER_ROOT}/terminals/websocket/<str:terminal_name>": RUN,
     "/ws/runs/<uuid:document_id>": VIEW,  # running: editors with the scope `run`, checked message by message
 }

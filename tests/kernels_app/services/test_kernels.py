@@ -151,8 +151,6 @@ def test_a_start_is_a_pending_row_and_a_command_with_its_generation(
 def test_the_document_has_one_kernel_however_many_ask(
     cast: Cast, document: Document, hub_wire: MemoryStore
 ) -> None:
-    if connection.is_in_memory_db():  # type: ignore[attr-defined]
-        pytest.skip("threads need a database in a file")
     node = ScriptedNode(hub_wire)
     ids: list[UUID] = []
     errors: list[Exception] = []

@@ -5,59 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
 
-from tests.live_hub import ADMIN, LiveHub, running_hub, wait_for
+from tests.jupyter_clients.project_server import CLIENTS, ProjectServer
+from tests.live_hub import ADMIN, LiveHub
 
 pytestmark = pytest.mark.integration
-CLIENTS = Path(__file__).resolve().parents[1] / "jupyter_clients"
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveHub]:
-    with running_hub(tmp_path_factory.mktemp("hub") / "data") as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def token(hub: LiveHub) -> str:
-    return hub.command("token", ADMIN).splitlines()[-1].strip()
-
-
-@pytest.fixture(scope="module")
-def jupyter_url(hub: LiveHub) -> str:
-    """Of a new, empty project."""
-    with hub.client() as client:
-        made = client.post("projects", json={"name": "Clients"})
-        assert made.status_code == 201, made.text
-        return str(made.json()["jupyter_url"])
-
-
-@pytest.fixture(scope="module")
-def jupyter(jupyter_url: str, token: str) -> Iterator[httpx.Client]:
-    with httpx.Client(
-        base_url=jupyter_url, headers={"Authorization": f"token {token}"}, timeout=60
-    ) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def seen(hub: LiveHub, jupyter: httpx.Client, jupyter_url: str, token: str) -> Any:
-    wait_for("the node offers its kernelspecs", lambda: jupyter.get("api/kernelspecs/python3").is_success)
+def seen(server: ProjectServer) -> Any:
     done = subprocess.run(
-        ["node", str(CLIENTS / "services.mjs"), jupyter_url, token],
+        ["node", str(CLIENTS / "services.mjs"), server.url, server.token],
         capture_output=True,
         text=True,
         timeout=90,
         check=False,
     )
-    assert done.returncode == 0, f"{done.stderr[-3000:]}\n{hub.logs()}"
+    assert done.returncode == 0, f"{done.stderr[-3000:]}\n{server.hub.logs()}"
     return json.loads(done.stdout)
 
 
@@ -73,8 +42,11 @@ def test_an_upload_in_parts_arrives_whole(seen: Any) -> None:
     assert seen["large"] is True
 
 
-def test_the_download_address_works(seen: Any, token: str) -> None:
-    assert httpx.get(seen["downloadUrl"], headers={"Authorization": f"token {token}"}).content[1:2] == b"\xff"
+def test_the_download_address_works(seen: Any, server: ProjectServer) -> None:
+    assert (
+        httpx.get(seen["downloadUrl"], headers={"Authorization": f"token {server.token}"}).content[1:2]
+        == b"\xff"
+    )
 
 
 def test_files_are_made_copied_renamed_and_deleted(seen: Any) -> None:
