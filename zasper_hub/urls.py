@@ -15,10 +15,19 @@ from notebooks_app.jupyter.endpoints import unknown_address
 from notebooks_app.jupyter.urls import patterns as notebook_patterns
 from zasper_hub import frontend, health
 from zasper_hub.accounts.api import hub_api
+from zasper_hub.accounts.api_acting import router as acting_router
+from zasper_hub.accounts.api_announcements import router as announcement_router
 from zasper_hub.accounts.api_routes import router as account_router
 from zasper_hub.accounts.views import admin_sign_in
 
-for router in (account_router, *notebook_routers, *kernel_routers, *administration_routers):
+for router in (
+    account_router,
+    acting_router,
+    announcement_router,
+    *notebook_routers,
+    *kernel_routers,
+    *administration_routers,
+):
     hub_api.add_router("", router)
 
 urlpatterns: list[URLPattern | URLResolver] = [

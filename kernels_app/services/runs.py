@@ -253,6 +253,7 @@ def _insert(
         "run",
         actor=user,
         target=f"document:{document.pk}",
+        team_id=document.project.team_id,
         request_id=request_id,
         kernel_id=str(kernel.pk),
         cells={cell.cell_id: digest for cell, digest in zip(cells, hashes, strict=True)},

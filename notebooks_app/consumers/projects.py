@@ -20,6 +20,7 @@ from notebooks_app.services.projects import note_opened
 from notebooks_app.storage.paths import split_path
 from zasper_hub.accounts.errors import Malformed
 from zasper_hub.accounts.permissions import Need
+from zasper_hub.accounts.services.page_hints import EVERYBODY, person_group
 from zasper_hub.accounts.sockets import HubConsumer
 
 log = structlog.get_logger(__name__)
@@ -50,7 +51,8 @@ class ProjectConsumer(HubConsumer):
 
     async def opened(self) -> None:
         try:
-            await self.channel_layer.group_add(self._group, self.channel_name)
+            for group in self._groups:
+                await self.channel_layer.group_add(group, self.channel_name)
         except Exception as error:  # whatever the layer's backend raises: the watch goes on without it
             log.warning("hints_not_joined", kind=type(error).__name__)
         watch_of_this_loop().watch(self, self.project, self._folders)
@@ -73,7 +75,8 @@ class ProjectConsumer(HubConsumer):
     async def closed(self, close_code: int) -> None:
         watch_of_this_loop().leave(self)
         with suppress(Exception):  # as above; the layer forgets a channel that nobody reads
-            await self.channel_layer.group_discard(self._group, self.channel_name)
+            for group in self._groups:
+                await self.channel_layer.group_discard(group, self.channel_name)
 
     async def hint(self, message: dict[str, Any]) -> None:
         """Called by the channel layer: `services.file_hints` sent something."""
@@ -86,8 +89,8 @@ class ProjectConsumer(HubConsumer):
             await self.send(text_data=json.dumps({"type": "files", "path": folder}))
 
     @property
-    def _group(self) -> str:
-        return hint_group(self.route_parameters["project_id"])
+    def _groups(self) -> tuple[str, ...]:
+        return (hint_group(self.route_parameters["project_id"]), person_group(self.user.pk), EVERYBODY)
 
     def _plain(self, text: str) -> str | None:
         try:

@@ -217,6 +217,8 @@ def test_me_tells_who_i_am_and_where_i_belong(cast: Cast) -> None:
         "email": "",
         "is_staff": False,
         "administers": None,
+        "acting_as": None,
+        "acted_on_by": [],
         "theme": "system",
         "scopes": ["read"],
         "teams": [{"slug": "alice", "name": "alice", "role": "admin", "is_personal": True}],

@@ -83,6 +83,7 @@ def make_world() -> World:
         "path": "a.ipynb",
         "username": "bob",
         "node_id": "n1",
+        "announcement_id": "1",
     }
     return World(cast, values)
 
@@ -120,6 +121,8 @@ def expired_token_of(user: User) -> str:
 def expected_status(line: Line, caller: str) -> int:
     """What a signed-in person with all scopes gets."""
     need, scope = line
+    if scope is None:
+        return 403  # a sign-in by password alone
     if scope is Scope.ADMIN and caller not in ("administrator", "owner"):
         return 403  # who administers nothing has no token of this scope
     if need in (Need.ANYONE, Need.SIGNED_IN):

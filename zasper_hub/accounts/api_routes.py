@@ -28,6 +28,7 @@ from zasper_hub.accounts.schemas import (
 )
 from zasper_hub.accounts.selectors import people as select
 from zasper_hub.accounts.services import login_sessions, people, teams, tokens
+from zasper_hub.accounts.services.acting import periods_now
 from zasper_hub.accounts.tokens import Scope
 
 router = Router(tags=["account"])
@@ -162,6 +163,17 @@ def _me(caller: Caller) -> dict[str, Any]:
         "theme": user.theme,
         "teams": [_team(membership) for membership in select.team_memberships_of(user)],
         "scopes": None if caller.scopes is None else sorted(caller.scopes),
+        "acting_as": None
+        if user.acted_by is None
+        else {
+            "administrator": user.acted_by.username,
+            "username": user.username,
+            "ends_at": user.acting_until,
+        },
+        "acted_on_by": [
+            {"administrator": period.administrator_name, "started_at": period.started_at}
+            for period in periods_now(user)
+        ],
     }
 
 

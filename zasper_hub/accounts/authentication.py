@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib import import_module
 
 from django.conf import settings
@@ -14,7 +14,8 @@ from django.http import HttpRequest, HttpResponseForbidden
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
 
-from zasper_hub.accounts.errors import CsrfFailed, NotSignedIn
+from zasper_hub.accounts.acting import person_acted_as
+from zasper_hub.accounts.errors import ActingEnded, CsrfFailed, NotSignedIn
 from zasper_hub.accounts.models import ApiToken, User
 from zasper_hub.accounts.tokens import ALL_SCOPES, Scope, is_same_hash, prefix_of, token_from_header
 
@@ -29,6 +30,17 @@ class Caller:
     user: User
     token: ApiToken | None = None
     login_session_key: str | None = None
+
+    @property
+    def user_ids(self) -> frozenset[int]:
+        """Whose access it is: the person's, and that of an administrator who acts as them."""
+        administrator = self.user.acted_by
+        return frozenset({self.user.pk} if administrator is None else {self.user.pk, administrator.pk})
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it ends by itself; None for a cookie that acts as nobody else."""
+        return self.user.acting_until if self.token is None else self.token.expires_at
 
     @property
     def scopes(self) -> frozenset[Scope] | None:
@@ -69,20 +81,22 @@ def caller_of_login_session(session_key: str) -> Caller:
 
     Raises:
         NotSignedIn: the sign-in ended, or the password changed since, or the account is disabled.
+        ActingEnded: it acted as somebody, and may not any more.
     """
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     user = get_user(request)
     if not isinstance(user, User):
         raise NotSignedIn
-    return Caller(user=user, login_session_key=session_key)
+    person = person_acted_as(request.session, user) or user
+    return Caller(user=person, login_session_key=session_key)
 
 
 def caller_of_request(request: HttpRequest, *, allows_query_token: bool = False) -> Caller:
     """Who sends this request. A token goes before the cookie; with a cookie, unsafe methods need the CSRF header.
 
     Raises:
-        NotSignedIn, CsrfFailed
+        NotSignedIn, ActingEnded, CsrfFailed
     """
     text = token_from_header(request.headers.get("Authorization", ""))
     if text is None and allows_query_token:
@@ -91,6 +105,8 @@ def caller_of_request(request: HttpRequest, *, allows_query_token: bool = False)
         caller = caller_of_token(text)
         request.user = caller.user
         return caller
+    if getattr(request, "acting_has_ended", False):
+        raise ActingEnded
     user = request.user
     if isinstance(user, AnonymousUser) or not isinstance(user, User):
         raise NotSignedIn

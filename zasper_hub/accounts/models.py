@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 from django.conf import settings
@@ -24,8 +25,9 @@ class User(AbstractUser):
         null=True, blank=True, db_index=True, help_text="By a page or a token; within five minutes."
     )
 
-    # Not a column: set by authentication while an administrator acts as this person; the audit log reads it.
+    # No columns: set by authentication while an administrator acts as this person; the audit log reads it.
     acted_by: User | None = None
+    acting_until: datetime | None = None
 
     @property
     def shown_name(self) -> str:

@@ -114,10 +114,9 @@ class Needs(AuthBase):
         if self.need is Need.ANYONE:
             return True
         caller = caller_of_request(request, allows_query_token=self.allows_query_token)
-        if (
-            self.token_scope is Scope.ACCOUNT
-            and caller.user.acted_by is not None
-            and request.method not in ("GET", "HEAD")
+        if caller.user.acted_by is not None and (
+            self.token_scope is Scope.ADMIN
+            or (self.token_scope is Scope.ACCOUNT and request.method not in ("GET", "HEAD"))
         ):
             raise Acting
         match = request.resolver_match

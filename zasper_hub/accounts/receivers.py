@@ -11,9 +11,11 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from zasper_hub.accounts.models import ApiToken, LoginSession, TeamMembership, User
+from zasper_hub.accounts.acting import SESSION_KEY
+from zasper_hub.accounts.models import ActingPeriod, ApiToken, LoginSession, TeamMembership, User
 from zasper_hub.accounts.services import audit
 from zasper_hub.accounts.services.access_changes import note_access_change
+from zasper_hub.accounts.services.acting import end_acting
 from zasper_hub.accounts.services.login_sessions import begin_login_session
 from zasper_hub.accounts.services.teams import make_personal_team
 from zasper_hub.accounts.signals import account_created
@@ -83,6 +85,9 @@ def signed_in(request: HttpRequest | None, user: User, **_: Any) -> None:
 def signed_out(request: HttpRequest | None, user: User | None, **_: Any) -> None:
     if user is None:
         return
+    period_id = None if request is None else request.session.get(SESSION_KEY)
+    for period in ActingPeriod.objects.filter(pk=period_id) if period_id else ():
+        end_acting(period)
     audit.record("sign_out", actor=user, target=f"user:{user.pk}", address=audit.address_of(request))
     if request is not None and request.session.session_key:
         for login_session in LoginSession.objects.filter(session_key=request.session.session_key):

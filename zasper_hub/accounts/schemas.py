@@ -25,6 +25,17 @@ class TeamOut(Schema):
     is_personal: bool
 
 
+class ActingAsOut(Schema):
+    administrator: str
+    username: str
+    ends_at: datetime
+
+
+class ActedOnOut(Schema):
+    administrator: str
+    started_at: datetime
+
+
 class MeOut(Schema):
     username: str
     display_name: str
@@ -34,6 +45,8 @@ class MeOut(Schema):
     theme: Literal["system", "light", "dark"]
     teams: list[TeamOut]
     scopes: list[str] | None
+    acting_as: ActingAsOut | None
+    acted_on_by: list[ActedOnOut]
 
 
 class MeIn(Schema):

@@ -126,7 +126,7 @@ class SocketWatch:
                 or (
                     may_have_missed(socket, changed)
                     if socket in fresh
-                    else socket.caller.user.pk in changed.new
+                    else not changed.new.isdisjoint(socket.caller.user_ids)
                 )
                 or _is_expired(socket.caller, now)
             ]
@@ -172,8 +172,8 @@ class SocketWatch:
 
 def may_have_missed(socket: WatchedSocket, changed: NewChanges) -> bool:
     """Whether a change of its person's access may have been committed after its admission was looked up."""
-    changed_at = changed.recent.get(socket.caller.user.pk)
-    return changed_at is not None and changed_at > socket.admitted_at - SETTLED_AFTER
+    changed_at = [changed.recent[user_id] for user_id in socket.caller.user_ids if user_id in changed.recent]
+    return bool(changed_at) and max(changed_at) > socket.admitted_at - SETTLED_AFTER
 
 
 def sockets_by_kind() -> tuple[int, Counter[str]]:
@@ -201,8 +201,7 @@ class OpenSockets(Collector):
 
 
 def _is_expired(caller: Caller, now: datetime) -> bool:
-    expires_at = caller.token.expires_at if caller.token is not None else None
-    return expires_at is not None and expires_at <= now
+    return caller.expires_at is not None and caller.expires_at <= now
 
 
 _WATCHES: WeakKeyDictionary[asyncio.AbstractEventLoop, SocketWatch] = WeakKeyDictionary()

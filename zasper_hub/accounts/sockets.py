@@ -218,11 +218,13 @@ class HubConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has
         if not self._is_open:
             return
         try:
-            self.caller = await database_sync_to_async(self._admit)()
-            self.user = self.caller.user
+            caller = await database_sync_to_async(self._admit)()
+            if caller.user_ids != self.caller.user_ids:  # the cookie is another person's by now
+                raise NotSignedIn
         except HubError as error:
             await self.close_with(error)
             return
+        self.caller, self.user = caller, caller.user
         await self._guarded("access_rechecked", self.access_rechecked())
 
 

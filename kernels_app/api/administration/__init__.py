@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ninja import Router
 
-from kernels_app.api.administration import kernels, nodes, overview, people, teams
+from kernels_app.api.administration import audit, kernels, nodes, overview, people, teams
 
 routers: list[Router] = [
     overview.router,
@@ -12,4 +12,5 @@ routers: list[Router] = [
     teams.router,
     kernels.router,
     nodes.router,
+    audit.router,
 ]
