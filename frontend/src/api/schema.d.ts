@@ -4,6 +4,110 @@
  */
 
 export interface paths {
+    "/api/hub/v1/acting": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Stop Acting */
+        delete: operations["zasper_hub_accounts_api_acting_stop_acting"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/announcements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List All */
+        get: operations["zasper_hub_accounts_api_announcements_list_all"];
+        put?: never;
+        /** Make */
+        post: operations["zasper_hub_accounts_api_announcements_make"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/announcements/{announcement_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete */
+        delete: operations["zasper_hub_accounts_api_announcements_delete"];
+        options?: never;
+        head?: never;
+        /** Change */
+        patch: operations["zasper_hub_accounts_api_announcements_change"];
+        trace?: never;
+    };
+    "/api/hub/v1/admin/announcements/{announcement_id}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End */
+        post: operations["zasper_hub_accounts_api_announcements_end"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Events */
+        get: operations["kernels_app_api_administration_audit_list_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/audit/actions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Actions */
+        get: operations["kernels_app_api_administration_audit_list_actions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hub/v1/admin/kernels": {
         parameters: {
             query?: never;
@@ -176,6 +280,23 @@ export interface paths {
         head?: never;
         /** Change Person */
         patch: operations["kernels_app_api_administration_people_change_person"];
+        trace?: never;
+    };
+    "/api/hub/v1/admin/people/{username}/act-as": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Act As */
+        post: operations["zasper_hub_accounts_api_acting_act_as"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/hub/v1/admin/people/{username}/password": {
@@ -364,6 +485,23 @@ export interface paths {
         post?: never;
         /** Unset Team Quotas */
         delete: operations["kernels_app_api_quotas_unset_team_quotas"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/announcements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Current */
+        get: operations["zasper_hub_accounts_api_announcements_list_current"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -605,7 +743,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Kernelspecs */
+        /**
+         * List Kernelspecs
+         * @description Those the caller may start: in this project, or (without one) in those of their personal team.
+         */
         get: operations["kernels_app_api_kernels_list_kernelspecs"];
         put?: never;
         post?: never;
@@ -631,6 +772,23 @@ export interface paths {
         head?: never;
         /** Change Me */
         patch: operations["zasper_hub_accounts_api_routes_change_me"];
+        trace?: never;
+    };
+    "/api/hub/v1/me/acted-as": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Acted As */
+        get: operations["zasper_hub_accounts_api_acting_list_acted_as"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/hub/v1/me/documents": {
@@ -1051,6 +1209,104 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** ActIn */
+        ActIn: {
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+        };
+        /** ActedAsOut */
+        ActedAsOut: {
+            /** Administrator */
+            administrator: string;
+            /** Ended At */
+            ended_at: string | null;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+        };
+        /** ActedOnOut */
+        ActedOnOut: {
+            /** Administrator */
+            administrator: string;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+        };
+        /** ActingAsOut */
+        ActingAsOut: {
+            /** Administrator */
+            administrator: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            /** Username */
+            username: string;
+        };
+        /** ActingOut */
+        ActingOut: {
+            /** Administrator */
+            administrator: string;
+            /** Display Name */
+            display_name: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /** Username */
+            username: string;
+        };
+        /** AdminAnnouncementOut */
+        AdminAnnouncementOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By */
+            created_by: string | null;
+            /** Ends At */
+            ends_at: string | null;
+            /** Id */
+            id: number;
+            /** Is Current */
+            is_current: boolean;
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "info" | "warning" | "urgent";
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+            /** Text */
+            text: string;
+            /** Version */
+            version: string;
+        };
         /** AdminKernelOut */
         AdminKernelOut: {
             /** Cpu Cores */
@@ -1225,6 +1481,147 @@ export interface components {
             storage_bytes: number | null;
             /** Version */
             version: string;
+        };
+        /** AnnouncementChange */
+        AnnouncementChange: {
+            /** Ends At */
+            ends_at?: string | null;
+            /** Level */
+            level?: ("info" | "warning" | "urgent") | null;
+            /** Starts At */
+            starts_at?: string | null;
+            /** Text */
+            text?: string | null;
+            /** Version */
+            version?: string | null;
+        };
+        /** AnnouncementIn */
+        AnnouncementIn: {
+            /** Ends At */
+            ends_at?: string | null;
+            /**
+             * Level
+             * @default info
+             * @enum {string}
+             */
+            level: "info" | "warning" | "urgent";
+            /** Starts At */
+            starts_at?: string | null;
+            /** Text */
+            text: string;
+        };
+        /** AnnouncementOut */
+        AnnouncementOut: {
+            /** Id */
+            id: number;
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "info" | "warning" | "urgent";
+            /** Text */
+            text: string;
+        };
+        /** AnnouncementsPage */
+        AnnouncementsPage: {
+            /**
+             * Limit
+             * @default 50
+             */
+            limit: number;
+            /**
+             * Offset
+             * @default 0
+             */
+            offset: number;
+            /**
+             * Search
+             * @default
+             */
+            search: string;
+            /**
+             * Sort
+             * @default
+             */
+            sort: string;
+            /**
+             * State
+             * @default
+             * @enum {string}
+             */
+            state: "" | "current" | "future" | "past";
+        };
+        /** AuditEventOut */
+        AuditEventOut: {
+            /** Acting Administrator */
+            acting_administrator: string | null;
+            /** Action */
+            action: string;
+            /** Actor */
+            actor: string | null;
+            /** Address */
+            address: string | null;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Details */
+            details: {
+                [key: string]: unknown;
+            };
+            /** Id */
+            id: number;
+            target: components["schemas"]["TargetOut"];
+            /** Team */
+            team: string | null;
+        };
+        /** AuditFilters */
+        AuditFilters: {
+            /**
+             * Action
+             * @default
+             */
+            action: string;
+            /**
+             * Actor
+             * @default
+             */
+            actor: string;
+            /**
+             * Limit
+             * @default 50
+             */
+            limit: number;
+            /**
+             * Offset
+             * @default 0
+             */
+            offset: number;
+            /**
+             * Search
+             * @default
+             */
+            search: string;
+            /** Since */
+            since?: string | null;
+            /**
+             * Sort
+             * @default
+             */
+            sort: string;
+            /**
+             * Target
+             * @default
+             */
+            target: string;
+            /**
+             * Team
+             * @default
+             */
+            team: string;
+            /** Until */
+            until?: string | null;
         };
         /** BulkIn */
         BulkIn: {
@@ -1556,6 +1953,9 @@ export interface components {
         };
         /** MeOut */
         MeOut: {
+            /** Acted On By */
+            acted_on_by: components["schemas"]["ActedOnOut"][];
+            acting_as: components["schemas"]["ActingAsOut"] | null;
             /** Administers */
             administers: ("hub" | "teams") | null;
             /** Display Name */
@@ -1702,6 +2102,13 @@ export interface components {
              */
             sort: string;
         };
+        /** PageOut[AdminAnnouncementOut] */
+        PageOut_AdminAnnouncementOut_: {
+            /** Items */
+            items: components["schemas"]["AdminAnnouncementOut"][];
+            /** Total */
+            total: number;
+        };
         /** PageOut[AdminKernelOut] */
         PageOut_AdminKernelOut_: {
             /** Items */
@@ -1720,6 +2127,13 @@ export interface components {
         PageOut_AdminTeamOut_: {
             /** Items */
             items: components["schemas"]["AdminTeamOut"][];
+            /** Total */
+            total: number;
+        };
+        /** PageOut[AuditEventOut] */
+        PageOut_AuditEventOut_: {
+            /** Items */
+            items: components["schemas"]["AuditEventOut"][];
             /** Total */
             total: number;
         };
@@ -2158,6 +2572,15 @@ export interface components {
             /** User Agent */
             user_agent: string;
         };
+        /** TargetOut */
+        TargetOut: {
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string | null;
+        };
         /** TeamChange */
         TeamChange: {
             /** Name */
@@ -2449,6 +2872,193 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    zasper_hub_accounts_api_acting_stop_acting: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    zasper_hub_accounts_api_announcements_list_all: {
+        parameters: {
+            query?: {
+                search?: string;
+                sort?: string;
+                offset?: number;
+                limit?: number;
+                state?: "" | "current" | "future" | "past";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOut_AdminAnnouncementOut_"];
+                };
+            };
+        };
+    };
+    zasper_hub_accounts_api_announcements_make: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnnouncementIn"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminAnnouncementOut"];
+                };
+            };
+        };
+    };
+    zasper_hub_accounts_api_announcements_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                announcement_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    zasper_hub_accounts_api_announcements_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                announcement_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnnouncementChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminAnnouncementOut"];
+                };
+            };
+        };
+    };
+    zasper_hub_accounts_api_announcements_end: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                announcement_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminAnnouncementOut"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_audit_list_events: {
+        parameters: {
+            query?: {
+                search?: string;
+                sort?: string;
+                offset?: number;
+                limit?: number;
+                actor?: string;
+                action?: string;
+                target?: string;
+                team?: string;
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOut_AuditEventOut_"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_audit_list_actions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string[];
+                };
+            };
+        };
+    };
     kernels_app_api_administration_kernels_list_kernels: {
         parameters: {
             query?: {
@@ -2778,6 +3388,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PersonDetailOut"];
+                };
+            };
+        };
+    };
+    zasper_hub_accounts_api_acting_act_as: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ActIn"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActingOut"];
                 };
             };
         };
@@ -3304,6 +3940,26 @@ export interface operations {
             };
         };
     };
+    zasper_hub_accounts_api_announcements_list_current: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnouncementOut"][];
+                };
+            };
+        };
+    };
     notebooks_app_api_documents_get_document: {
         parameters: {
             query?: never;
@@ -3651,7 +4307,9 @@ export interface operations {
     };
     kernels_app_api_kernels_list_kernelspecs: {
         parameters: {
-            query?: never;
+            query?: {
+                project?: string | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3709,6 +4367,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MeOut"];
+                };
+            };
+        };
+    };
+    zasper_hub_accounts_api_acting_list_acted_as: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActedAsOut"][];
                 };
             };
         };
