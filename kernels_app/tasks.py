@@ -12,12 +12,15 @@ from django.utils import timezone
 
 from kernels_app.bus.transport import TransportError
 from kernels_app.errors import Unavailable
+from kernels_app.models import LIVE_STATES, Kernel
 from kernels_app.services import nodes, upkeep
+from kernels_app.services.budget import end_over_budget
 from kernels_app.services.culling import watch_lives
 from kernels_app.services.endings import end_leftover_runs
 from kernels_app.services.queue import fill_places
 from kernels_app.services.run_versions import keep_versions_of_whole_runs
 from kernels_app.services.usage import roll_up
+from notebooks_app.services.storage_quota import measure_in_use
 
 log = structlog.get_logger(__name__)
 
@@ -56,10 +59,13 @@ def forget_silent_mailboxes() -> None:
 
 @shared_task(name="kernels.roll_up_usage")
 def roll_up_usage() -> None:
-    """Today's and yesterday's use: a run may end after midnight."""
+    """Today's and yesterday's use: a run may end after midnight. Ends what budgets do not pay for any more."""
     today = timezone.now().astimezone(UTC).date()
     for day in (today - timedelta(days=1), today):
         roll_up(day)
+    end_over_budget()
+    used = Kernel.objects.filter(state__in=LIVE_STATES).values_list("project_id", flat=True).distinct()
+    measure_in_use(timezone.now(), used)
 
 
 @shared_task(name="kernels.forget_old_runs")

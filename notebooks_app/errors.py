@@ -11,6 +11,7 @@ from zasper_hub.accounts.errors import (
     Invalid,
     LastOwner,
     NotFound,
+    QuotaExceeded,
     TooLarge,
     Unavailable,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "NotFound",
     "NotebookTooLarge",
     "NotebookTooOld",
+    "QuotaExceeded",
     "Stale",
     "TooLarge",
     "Unavailable",

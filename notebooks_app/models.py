@@ -42,6 +42,22 @@ class Project(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["team", "slug"], name="one_slug_a_team")]
 
 
+class ProjectStorage(models.Model):
+    """How much a project keeps: measured now and then, and kept up to date by what the hub itself writes."""
+
+    project = models.OneToOneField(
+        Project, primary_key=True, on_delete=models.CASCADE, related_name="storage"
+    )
+    files_bytes = models.BigIntegerField(default=0)
+    trash_bytes = models.BigIntegerField(default=0)
+    outputs_bytes = models.BigIntegerField(default=0, help_text="Large outputs, versions and checkpoints.")
+    measured_at = models.DateTimeField(null=True, db_index=True)
+
+    @property
+    def total_bytes(self) -> int:
+        return max(self.files_bytes, 0) + max(self.trash_bytes, 0) + max(self.outputs_bytes, 0)
+
+
 class ProjectMembership(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(

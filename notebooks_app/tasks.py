@@ -17,6 +17,7 @@ from notebooks_app.services import (
     documents_versions,
     files,
     projects,
+    storage_quota,
 )
 
 log = structlog.get_logger(__name__)
@@ -62,8 +63,15 @@ def keep_versions_of_left() -> None:
         log.info("versions_kept", count=count)
 
 
+@shared_task
+def measure_storage() -> None:
+    """Looks how much the projects keep that people work in; each project once a day."""
+    log.info("storage_measured", count=storage_quota.measure_in_use(timezone.now()))
+
+
 # Read by zasper_hub.celery. The large ones at night, and apart, so that none holds up another.
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "measure-storage": {"task": measure_storage.name, "schedule": 300.0, "options": {"expires": 300}},
     "keep-versions-of-left": {
         "task": keep_versions_of_left.name,
         "schedule": 60.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -94,3 +94,23 @@ class QuotaOut(Schema):
     used: float | None
     unit: str
     origin: str
+
+
+class ProjectUseOut(Schema):
+    project: KernelProject
+    files_bytes: int
+    trash_bytes: int
+    outputs_bytes: int
+    total_bytes: int
+    limit: int | None
+    origin: str
+    counts_for_me: bool
+    measured_at: datetime | None
+
+
+class DayUseOut(Schema):
+    day: date
+    gib_hours: float
+    run_seconds: float
+    kernel_seconds: float
+    run_count: int

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
 
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from kernels_app.models import LIVE_STATES, DailyUsage, Kernel, Run
 from kernels_app.selectors.compute import gib_hours_of, overlap_s, reserved_gib_hours
+from notebooks_app.models import Project, ProjectStorage
+from notebooks_app.selectors.storage import person_storage_bytes, with_holder
+from notebooks_app.services.storage_quota import measured
 from zasper_hub.accounts.models import Team, User
 from zasper_hub.accounts.quotas import DEFINITIONS, Quota, Value
-from zasper_hub.accounts.selectors.quotas import effective_quotas
+from zasper_hub.accounts.selectors.quotas import effective_quotas, effective_quotas_of_many
+
+MAX_PROJECTS_SHOWN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +72,52 @@ def figures_of(user: User) -> dict[Quota, float]:
     return {
         Quota.MAX_KERNELS: running["count"],
         Quota.TOTAL_MEMORY_BYTES: running["memory_bytes"] or 0,
+        Quota.PERSON_STORAGE_BYTES: person_storage_bytes(user),
         Quota.COMPUTE_GIB_HOURS: round(gib_hours_of(user.pk, timezone.now()), 3),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectUse:
+    """What one project keeps. `counts_for_me`: it is the person's storage, by `person_storage_bytes`."""
+
+    project: Project
+    storage: ProjectStorage
+    limit: int | None
+    origin: str
+    counts_for_me: bool
+
+
+def project_uses(user: User) -> list[ProjectUse]:
+    """The storage of the person's projects, largest first. Those never measured are measured now."""
+    projects = with_holder(Project.objects.filter(deleted_at=None, memberships__user=user)).select_related(
+        "team"
+    )
+    found = list(projects.order_by("pk")[:MAX_PROJECTS_SHOWN])
+    holders: dict[UUID, int | None] = {project.pk: project.holder_id for project in found}  # type: ignore[attr-defined]  # annotated
+    quotas = effective_quotas_of_many({(holders[project.pk], project.team_id) for project in found})
+    rows = {row.project_id: row for row in ProjectStorage.objects.filter(project__in=found)}
+    uses = []
+    for project in found:
+        holder_id = holders[project.pk]
+        row = rows.get(project.pk)
+        mine = quotas[(holder_id, project.team_id)]
+        uses.append(
+            ProjectUse(
+                project=project,
+                storage=row if row is not None and row.measured_at is not None else measured(project),
+                limit=mine.count(Quota.PROJECT_STORAGE_BYTES),
+                origin=mine.origin(Quota.PROJECT_STORAGE_BYTES).value,
+                counts_for_me=holder_id == user.pk,
+            )
+        )
+    return sorted(uses, key=lambda use: -use.storage.total_bytes)
+
+
+def days_of(user: User, now: datetime, count: int = 30) -> list[DailyUsage]:
+    """What the person computed on each of the last days on which they did, oldest first."""
+    first_day = now.astimezone(UTC).date() - timedelta(days=count - 1)
+    return list(DailyUsage.objects.filter(user=user, day__gte=first_day).order_by("day"))
 
 
 def roll_up(day: date) -> int:

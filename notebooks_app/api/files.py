@@ -104,6 +104,13 @@ def list_trash(request: HttpRequest, project_id: UUID) -> list[dict[str, Any]]:
     return [trash_json(trashed) for trashed in services.trash_of(_project(request, project_id))]
 
 
+@router.delete("/projects/{uuid:project_id}/trash", response={204: None}, auth=CHANGES)
+def empty_trash(request: HttpRequest, project_id: UUID) -> Status[None]:
+    """Deletes all of it for good."""
+    services.empty_trash(_project(request, project_id, Role.EDITOR))
+    return Status(204, None)
+
+
 @router.post("/projects/{uuid:project_id}/trash/{uuid:trash_id}/restore", response=WrittenOut, auth=CHANGES)
 def restore_file(request: HttpRequest, project_id: UUID, trash_id: UUID) -> dict[str, Any]:
     entry = services.restore_file(_project(request, project_id, Role.EDITOR), trash_id)

@@ -17,6 +17,7 @@ from notebooks_app.jupyter.endpoints import Call
 from notebooks_app.notebook_format import Notebook, NotebookError, read_notebook
 from notebooks_app.services import files as services
 from notebooks_app.services.client_notebooks import document_at, save_client_notebook
+from notebooks_app.services.storage_quota import Room
 from notebooks_app.storage.content_store import Entry
 from notebooks_app.storage.partial_uploads import PartialUpload
 from notebooks_app.storage.paths import split_path
@@ -145,7 +146,10 @@ def _save_part(call: Call, path: str, body: dict[str, Any]) -> tuple[Entry, bool
         raise BadRequest(f"{path} is a directory")
     upload = PartialUpload(str(call.project.pk), call.user.pk, path, max_bytes=settings.MAX_FILE_BYTES)
     if number != LAST_PART:
-        size_bytes = upload.add(number, blocks)
+        room = Room(call.project)
+        replaced_bytes = 0 if current is None else current.size_bytes
+        size_bytes = upload.add(number, room.counted(blocks, replaced_bytes=replaced_bytes))
+        room.need(size_bytes - replaced_bytes)
         name = path.rpartition("/")[2]
         shown = Entry(path, name, "file", size_bytes, timezone.now(), None)
         return shown, number == 1 and current is None

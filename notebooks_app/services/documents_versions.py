@@ -10,11 +10,12 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from notebooks_app.errors import HubError, Invalid, NotFound
+from notebooks_app.errors import HubError, Invalid, NotFound, QuotaExceeded
 from notebooks_app.models import Document, Version
 from notebooks_app.notebook_format import BlobMissing, read_notebook, with_cell_ids, write_notebook
 from notebooks_app.services.blobs import load_any_blob, store_document_blob
 from notebooks_app.services.documents_content import read_whole_notebook
+from notebooks_app.services.storage_quota import Room, is_full
 from notebooks_app.sync.file_base import decode_base, with_ids_of
 from notebooks_app.sync.outside_change import restore_into
 from notebooks_app.sync.replica import record_changes
@@ -33,7 +34,7 @@ MAX_UNNAMED_VERSIONS = 100  # a working day at one every five minutes
 
 
 def save_version(document: Document, *, user: User | None, reason: Reason, name: str = "") -> Version:
-    """A version of what the notebook holds now. Raises Invalid for too long a name, TransportError."""
+    """A version of what the notebook holds now. Raises Invalid for too long a name, TransportError, QuotaExceeded."""
     name = name.strip()
     if len(name) > MAX_NAME_CHARS:
         raise Invalid(f"A version's name has at most {MAX_NAME_CHARS} characters.", field="name")
@@ -49,7 +50,8 @@ def save_automatic_version(document: Document, data: bytes) -> None:
     """
     try:
         newest = document.versions.order_by("-created_at").values_list("created_at", flat=True).first()
-        if newest is None or timezone.now() - newest >= AUTOMATIC_INTERVAL:
+        is_due = newest is None or timezone.now() - newest >= AUTOMATIC_INTERVAL
+        if is_due and not is_full(document.project):
             _keep(document, data, user=None, reason="auto", name="")
     except HubError as error:
         log.warning("version_not_kept", document_id=str(document.pk), code=error.code)
@@ -79,6 +81,10 @@ def keep_versions_of_left(now: datetime) -> int:
 
 
 def _keep(document: Document, data: bytes, *, user: User | None, reason: Reason, name: str) -> Version:
+    if reason == "named":
+        Room(document.project).need(len(data))
+    elif reason in ("run_all", "close") and is_full(document.project):
+        raise QuotaExceeded("There is no storage left to keep a version by itself.")
     with transaction.atomic():
         sha256 = store_document_blob(document.pk, data)["sha256"]
         if reason != "named":

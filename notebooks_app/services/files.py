@@ -17,6 +17,7 @@ from notebooks_app.errors import HubError, NotFound
 from notebooks_app.models import Project, TrashedFile
 from notebooks_app.services.documents import flush_under, follow_move
 from notebooks_app.services.file_hints import send_files_hint
+from notebooks_app.services.storage_quota import Room, note_growth
 from notebooks_app.storage.content_store import Entry, Written
 from notebooks_app.storage.paths import split_path
 from notebooks_app.storage.project_files import (
@@ -42,9 +43,14 @@ def write_file(
     if_match: str | None = None,
     if_absent: bool = False,
 ) -> Written:
-    """Writes a file; see `ContentStore.write` for conditions and errors."""
+    """Writes a file; see `ContentStore.write` for conditions and errors. Raises QuotaExceeded: it does not fit in."""
+    store = content_store(project)
+    replaced_bytes = store.size_bytes(path)
+    counted = Room(project).counted(chunks, replaced_bytes=replaced_bytes)
     try:
-        return content_store(project).write(path, chunks, if_match=if_match, if_absent=if_absent)
+        written = store.write(path, counted, if_match=if_match, if_absent=if_absent)
+        note_growth(project, files_bytes=written.entry.size_bytes - replaced_bytes)
+        return written
     finally:  # a refused version that was kept is new in the folder too
         send_files_hint(project.pk, _parent(path))
 
@@ -81,14 +87,17 @@ def move_file(project: Project, source: str, target: str, *, user: User, overwri
 
 
 def copy_file(project: Project, source: str, target: str, *, user: User, overwrites: bool = False) -> Entry:
-    """Copies a file or folder. Raises as `move_file`."""
+    """Copies a file or folder. Raises as `move_file`, and QuotaExceeded."""
     source, target = _plain(project, source), _plain(project, target)
     store = content_store(project)
     store.entry(source)
     flush_under(project, source)
     if overwrites and source != target:
         _make_room(project, target, user=user)
+    copied_bytes = store.size_bytes(source)
+    Room(project).need(copied_bytes)
     entry = store.copy(source, target)
+    note_growth(project, files_bytes=copied_bytes)
     send_files_hint(project.pk, _parent(target))
     return entry
 
@@ -113,6 +122,7 @@ def delete_file(project: Project, path: str, *, user: User) -> TrashedFile:
     except Exception:
         store.put_back(place, path)
         raise
+    note_growth(project, files_bytes=-size_bytes, trash_bytes=size_bytes)
     send_files_hint(project.pk, _parent(path))
     return trashed
 
@@ -136,6 +146,7 @@ def restore_file(project: Project, trash_id: UUID) -> Entry:
         place = trash_place(trashed.pk, PurePosixPath(trashed.path).name)
         entry = content_store(project).put_back(place, trashed.path)
         trashed.delete()
+    note_growth(project, files_bytes=trashed.size_bytes, trash_bytes=-trashed.size_bytes)
     _remove_trash_folder(trash_id)
     send_files_hint(project.pk, _parent(entry.path))
     return entry
@@ -147,6 +158,15 @@ def purge_file(project: Project, trash_id: UUID) -> None:
     if trashed is None:
         raise NotFound("That is not in the trash any more.")
     _purge(trashed)
+
+
+def empty_trash(project: Project) -> int:
+    """Deletes for good all that is in the project's trash; how much that was."""
+    purged = 0
+    for trashed in TrashedFile.objects.filter(project=project).select_related("project"):
+        _purge(trashed)
+        purged += 1
+    return purged
 
 
 def purge_old_trash() -> int:
@@ -182,6 +202,7 @@ def _purge(trashed: TrashedFile) -> None:
     # First the bytes: a row without them is purged again, bytes without a row would stay.
     _remove_trash_folder(trashed.pk)
     trashed.delete()
+    note_growth(trashed.project, trash_bytes=-trashed.size_bytes)
 
 
 def _remove_trash_folder(trash_id: UUID) -> None:

@@ -65,6 +65,7 @@ HUB_API: dict[str, Line] = {
     f"POST {PROJECT}/files-move": WRITE,
     f"POST {PROJECT}/files-copy": WRITE,
     f"GET {PROJECT}/trash": VIEW,
+    f"DELETE {PROJECT}/trash": WRITE,
     f"POST {PROJECT}/trash/<uuid:trash_id>/restore": WRITE,
     f"DELETE {PROJECT}/trash/<uuid:trash_id>": WRITE,
     f"POST {PROJECT}/documents": VIEW,
@@ -85,6 +86,8 @@ HUB_API: dict[str, Line] = {
     "DELETE /api/hub/v1/kernels/<uuid:kernel_id>": RUN,
     "GET /api/hub/v1/kernelspecs": READ,
     "GET /api/hub/v1/usage": READ,
+    "GET /api/hub/v1/usage/projects": READ,
+    "GET /api/hub/v1/usage/days": READ,
     **{
         f"{method} /api/hub/v1/admin/{whose}quotas": line
         for whose, line in (

@@ -1,0 +1,51 @@
+"""How much projects keep, and whose storage that is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from django.db.models import F, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
+
+from notebooks_app.models import Project, ProjectMembership, ProjectStorage, Role
+from zasper_hub.accounts.models import User
+
+_TOTAL = F("files_bytes") + F("trash_bytes") + F("outputs_bytes")
+
+
+def with_holder(projects: QuerySet[Project]) -> QuerySet[Project]:
+    """The projects with `holder_id`: whose storage they count as. It is the owner who has been it longest."""
+    owners = ProjectMembership.objects.filter(project=OuterRef("pk"), role=Role.OWNER).order_by(
+        "created_at", "pk"
+    )
+    return projects.annotate(holder_id=Subquery(owners.values("user_id")[:1]))
+
+
+def holder_of(project: Project) -> User | None:
+    """Whose storage the project counts as; None when it has no owner."""
+    owner = (
+        ProjectMembership.objects.filter(project=project, role=Role.OWNER)
+        .select_related("user")
+        .order_by("created_at", "pk")
+        .first()
+    )
+    return None if owner is None else owner.user
+
+
+def person_storage_bytes(user: User) -> int:
+    """What all projects keep that are the person's storage; deleted ones do not count."""
+    held = with_holder(
+        Project.objects.filter(deleted_at=None, memberships__user=user, memberships__role=Role.OWNER)
+    ).filter(holder_id=user.pk)  # type: ignore[misc]  # annotated
+    found = ProjectStorage.objects.filter(project__in=held.values("pk")).aggregate(total=Sum(_TOTAL))
+    return max(found["total"] or 0, 0)
+
+
+def storage_bytes_by_project(project_ids: Collection[UUID]) -> dict[UUID, int]:
+    """What each of the projects keeps; 0 for those that were never measured."""
+    rows = ProjectStorage.objects.filter(project_id__in=project_ids).annotate(
+        total=Coalesce(_TOTAL, Value(0))
+    )
+    known = {row.project_id: row.total_bytes for row in rows}
+    return {project_id: known.get(project_id, 0) for project_id in project_ids}
