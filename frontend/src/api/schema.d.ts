@@ -1102,7 +1102,11 @@ export interface paths {
         get: operations["notebooks_app_api_files_list_trash"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Empty Trash
+         * @description Deletes all of it for good.
+         */
+        delete: operations["notebooks_app_api_files_empty_trash"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1197,6 +1201,46 @@ export interface paths {
          * @description Each quota, as it counts in projects of the named team the caller is of; default: their personal one.
          */
         get: operations["kernels_app_api_usage_my_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/usage/days": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * My Daily Usage
+         * @description What the caller computed on each of the last 30 days on which they did.
+         */
+        get: operations["kernels_app_api_usage_my_daily_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/usage/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * My Projects Usage
+         * @description What each of the caller's projects keeps, largest first.
+         */
+        get: operations["kernels_app_api_usage_my_projects_usage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1639,6 +1683,22 @@ export interface components {
             done: string[];
             /** Failed */
             failed: components["schemas"]["PersonNotDone"][];
+        };
+        /** DayUseOut */
+        DayUseOut: {
+            /**
+             * Day
+             * Format: date
+             */
+            day: string;
+            /** Gib Hours */
+            gib_hours: number;
+            /** Kernel Seconds */
+            kernel_seconds: number;
+            /** Run Count */
+            run_count: number;
+            /** Run Seconds */
+            run_seconds: number;
         };
         /** DeletedOut */
         DeletedOut: {
@@ -2447,6 +2507,26 @@ export interface components {
             slug: string;
             /** Team */
             team: string;
+        };
+        /** ProjectUseOut */
+        ProjectUseOut: {
+            /** Counts For Me */
+            counts_for_me: boolean;
+            /** Files Bytes */
+            files_bytes: number;
+            /** Limit */
+            limit: number | null;
+            /** Measured At */
+            measured_at: string | null;
+            /** Origin */
+            origin: string;
+            /** Outputs Bytes */
+            outputs_bytes: number;
+            project: components["schemas"]["KernelProject"];
+            /** Total Bytes */
+            total_bytes: number;
+            /** Trash Bytes */
+            trash_bytes: number;
         };
         /** QueueOut */
         QueueOut: {
@@ -5017,6 +5097,26 @@ export interface operations {
             };
         };
     };
+    notebooks_app_api_files_empty_trash: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     notebooks_app_api_files_purge_file: {
         parameters: {
             query?: never;
@@ -5193,6 +5293,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["QuotaOut"][];
+                };
+            };
+        };
+    };
+    kernels_app_api_usage_my_daily_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DayUseOut"][];
+                };
+            };
+        };
+    };
+    kernels_app_api_usage_my_projects_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectUseOut"][];
                 };
             };
         };
