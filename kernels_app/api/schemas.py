@@ -65,6 +65,10 @@ class KernelOut(Schema):
     created_at: datetime
     last_activity_at: datetime | None
     node: str | None
+    queue_position: int | None
+    queue_length: int | None
+    ends_at: datetime | None
+    end_cause: str | None
 
 
 class KernelspecOut(Schema):

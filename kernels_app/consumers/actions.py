@@ -15,6 +15,7 @@ from kernels_app.consumers.messages import (
     Comm,
     InputReply,
     Interrupt,
+    Keep,
     Restart,
     RunRequest,
     Shutdown,
@@ -23,6 +24,7 @@ from kernels_app.consumers.messages import (
 from kernels_app.errors import KernelNotRunning, ViewerOnly
 from kernels_app.models import Kernel
 from kernels_app.selectors.kernels import live_kernel
+from kernels_app.services.culling import keep_kernel
 from kernels_app.services.delivery import deliver
 from kernels_app.services.kernels import (
     interrupt_kernel,
@@ -67,6 +69,11 @@ def carry_out(caller: Caller, document_id: UUID, message: Action) -> AcceptedRun
             if kernel is None:
                 raise KernelNotRunning
             stop_kernel(kernel)
+        case Keep():
+            kernel = live_kernel(document.pk)
+            if kernel is None:
+                raise KernelNotRunning
+            keep_kernel(kernel)
         case InputReply():
             answer_input(document, input_id=message.input_id, value=message.value)
         case ClearOutputsRequest():

@@ -9,6 +9,7 @@ from typing import ClassVar
 from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
+from django.db import Error as DatabaseError
 
 from kernels_app.access import kernel_for
 from kernels_app.bus.channel_messages import (
@@ -19,7 +20,7 @@ from kernels_app.bus.channel_messages import (
 )
 from kernels_app.bus.identifiers import KernelId, NodeId
 from kernels_app.consumers.outlets import AsgiOutlet, DirectOutlet
-from kernels_app.errors import HubError, Malformed, NotFound, Unavailable
+from kernels_app.errors import HubError, Malformed, NotFound, TooMany, Unavailable
 from kernels_app.models import LIVE_STATES, Kernel, KernelState
 from kernels_app.relay.channels import ChannelClient, KernelFeed, channel_relay_of_this_loop
 from kernels_app.relay.direct_socket import direct_socket
@@ -32,6 +33,8 @@ from zasper_hub.accounts.tokens import Scope
 
 MAX_SESSION_ID_CHARS = 200
 _CHANNELS_PATH = re.compile(r"/*api/kernels/([-0-9a-fA-F]{32,36})/channels(?:\?.*)?\Z", re.DOTALL)
+PLACE_LOOK_S = 1.0
+MAX_EARLY_BYTES = 32 * 1024 * 1024  # said before the kernel has a place: two frames of the largest size
 # A closing frame of the client came: normal, going away, without a code.
 _GOOD_CLOSES = frozenset({1000, 1001, 1005})
 
@@ -53,6 +56,7 @@ class ChannelsConsumer(HubConsumer):
     async def prepare(self) -> None:
         self._is_v1 = self.subprotocol(list(self.scope.get("subprotocols", []))) is not None
         self._early: list[bytes | str] = []
+        self._early_bytes = 0
         self._kernel: Kernel = await database_sync_to_async(self._find_kernel)()
         direct = direct_socket(
             self.base_send,
@@ -74,7 +78,8 @@ class ChannelsConsumer(HubConsumer):
         project = project_at(self.user, self.route_parameters["jupyter_project"], Role.EDITOR)
         kernel = kernel_for(self.user, self._kernel_id(), Role.EDITOR)
         is_open = kernel.state in LIVE_STATES and kernel.state != KernelState.STOPPING
-        if kernel.project_id != project.pk or not is_open or kernel.node_id is None:
+        has_place = kernel.node_id is not None or kernel.state == KernelState.PENDING
+        if kernel.project_id != project.pk or not is_open or not has_place:
             raise NotFound("There is no such kernel.")
         return kernel
 
@@ -85,6 +90,25 @@ class ChannelsConsumer(HubConsumer):
         key = f"{self.user.pk}:{session_id}" if session_id else uuid.uuid4().hex
         self._client = ChannelClient(key, self._outlet, may_return=bool(session_id))
         self._relay = channel_relay_of_this_loop(await hub_transport())
+        if self._kernel.node_id is None:
+            self._waiting = asyncio.create_task(self._wait_for_place())
+        else:
+            self._join()
+
+    async def _wait_for_place(self) -> None:
+        """Until the kernel has a node; its client sees `starting` meanwhile, as with any kernel that starts."""
+        try:
+            while self._kernel.node_id is None:
+                await asyncio.sleep(PLACE_LOOK_S)
+                self._kernel = await database_sync_to_async(self._find_kernel)()
+            self._join()
+        except HubError as error:
+            self._end_later(error)
+        except DatabaseError:
+            self._end_later(Unavailable("The hub's database does not answer. Try again in a moment."))
+
+    def _join(self) -> None:
+        assert self._client is not None
         self._feed = self._relay.join(
             kernel_id=KernelId(str(self._kernel.pk)),
             node_id=NodeId(str(self._kernel.node_id)),
@@ -96,6 +120,9 @@ class ChannelsConsumer(HubConsumer):
             self._say(frame)
 
     async def closed(self, close_code: int) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.gather(self._waiting, return_exceptions=True)
         if self._feed is not None and self._client is not None:
             in_good_order = close_code in _GOOD_CLOSES and self._ending is None
             self._relay.leave(self._feed, self._client, in_good_order=in_good_order)
@@ -118,6 +145,9 @@ class ChannelsConsumer(HubConsumer):
 
     def _say(self, frame: str | bytes) -> None:
         if self._feed is None or self._client is None:
+            self._early_bytes += len(frame)
+            if self._early_bytes > MAX_EARLY_BYTES:
+                raise TooMany("Too much was sent to a kernel that has not started yet.")
             self._early.append(frame)
             return
         try:
@@ -150,6 +180,7 @@ class ChannelsConsumer(HubConsumer):
                 self.close(code=1000) if error is None else self.close_with(error)
             )
 
+    _waiting: asyncio.Task[None] | None = None
     _ending: asyncio.Task[None] | None = None
 
 

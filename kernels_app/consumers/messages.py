@@ -45,6 +45,10 @@ class Shutdown(ClientMessage, frozen=True, kw_only=True, tag="shutdown"):
     pass
 
 
+class Keep(ClientMessage, frozen=True, kw_only=True, tag="keep"):
+    pass
+
+
 class InputReply(ClientMessage, frozen=True, kw_only=True, tag="input_reply"):
     input_id: str
     value: str
@@ -77,7 +81,7 @@ class Pong(ClientMessage, frozen=True, kw_only=True, tag="pong"):
     number: int
 
 
-Action = RunRequest | Start | Interrupt | Restart | Shutdown | InputReply | ClearOutputsRequest | Comm
+Action = RunRequest | Start | Interrupt | Restart | Shutdown | Keep | InputReply | ClearOutputsRequest | Comm
 Question = Complete | Inspect
 AnyClientMessage = Resume | Action | Question | Pong
 

@@ -32,6 +32,7 @@ from kernels_app.relay.flow import Flow
 from kernels_app.relay.mailbox import mailbox_of_this_loop
 from kernels_app.relay.watching import Watcher
 from kernels_app.selectors.cells import RunsSnapshot, runs_snapshot
+from kernels_app.services.notices import notice_of_document
 from notebooks_app.models import Document
 from notebooks_app.wire import hub_transport
 from zasper_hub.accounts.permissions import Need
@@ -109,6 +110,7 @@ class RunsConsumer(HubConsumer):
         attached: tuple[DocumentFeed, Listener] | None = None
         try:
             attached = await self._attach()
+            await self._tell_notice(attached[1])
             watcher = Watcher(
                 self._relay.transport,
                 *attached,
@@ -127,6 +129,15 @@ class RunsConsumer(HubConsumer):
             if attached is not None:
                 with contextlib.suppress(TransportError):
                     await self._relay.detach(*attached)
+
+    async def _tell_notice(self, listener: Listener) -> None:
+        """What is announced for the kernel, after what the page gets of the log; it is told again in a few seconds."""
+        try:
+            notice = await database_sync_to_async(notice_of_document)(self.document_id)
+        except (DatabaseError, TransportError, HubError):
+            return
+        if notice is not None:
+            listener.put(notice)
 
     async def _attach(self) -> tuple[DocumentFeed, Listener]:
         while True:

@@ -6,6 +6,7 @@ from django.db import transaction
 
 from kernels_app.errors import Conflict, NotFound
 from kernels_app.models import Kernel, Node
+from kernels_app.services.nodes import set_draining
 from zasper_hub.accounts.models import User
 from zasper_hub.accounts.services import audit
 
@@ -17,14 +18,15 @@ def drain_node(node: Node, *, is_draining: bool, actor: User) -> Node:
     Raises:
         Conflict: it is lost.
     """
-    before, after = ("up", "draining") if is_draining else ("draining", "up")
-    changed = Node.objects.filter(pk=node.pk, state=before).update(state=after)
-    node.refresh_from_db()
-    if node.state != after:
+    before = node.state
+    try:
+        set_draining(node.pk, is_draining)
+    except NotFound as error:
         raise Conflict(
             "The node does not answer: there is nothing to drain. Remove it if it is gone for good."
-        )
-    if changed:
+        ) from error
+    node.refresh_from_db()
+    if node.state != before:
         action = "node_drained" if is_draining else "node_undrained"
         audit.record(action, actor=actor, target=f"node:{node.pk}")
     return node

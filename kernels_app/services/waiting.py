@@ -85,9 +85,11 @@ def queue_turns() -> dict[UUID, Turn]:
 
 def turn_of(kernel: Kernel) -> Turn | None:
     """How far the kernel is in the queue; None when it is in none."""
-    if kernel.state != KernelState.PENDING or kernel.node_id is not None:
-        return None
-    return queue_turns().get(kernel.pk)
+    return queue_turns().get(kernel.pk) if is_waiting(kernel) else None
+
+
+def is_waiting(kernel: Kernel) -> bool:
+    return kernel.state == KernelState.PENDING and kernel.node_id is None
 
 
 def _labels(stored: object) -> dict[str, str]:

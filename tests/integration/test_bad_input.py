@@ -28,7 +28,7 @@ BAD_KERNELSPECS: dict[str, list[str]] = {
         "{connection_file}",
     ],
 }
-ENDED = ("ok", "error", "aborted", "cancelled", "interrupted", "died")
+ENDED = ("ok", "error", "aborted", "cancelled", "interrupted", "died", "not_run")
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def test_a_kernel_that_cannot_live_fails_with_its_reason(
         .raise_for_status()
         .json()["run_ids"]
     )
-    assert [ended_run(client, document_id, run_id)["state"] for run_id in run_ids] == ["died", "died"]
+    assert [ended_run(client, document_id, run_id)["state"] for run_id in run_ids] == ["not_run", "not_run"]
     kernel = wait_for(
         "the kernel has ended",
         lambda: (

@@ -84,6 +84,7 @@ HUB_API: dict[str, Line] = {
     f"PUT {DOCUMENT}/kernel": RUN,
     "GET /api/hub/v1/kernels": READ,
     "DELETE /api/hub/v1/kernels/<uuid:kernel_id>": RUN,
+    "POST /api/hub/v1/kernels/<uuid:kernel_id>/keep": RUN,
     "GET /api/hub/v1/kernelspecs": READ,
     "GET /api/hub/v1/usage": READ,
     "GET /api/hub/v1/usage/projects": READ,

@@ -736,6 +736,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hub/v1/kernels/{kernel_id}/keep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep
+         * @description It goes on as if it had just been used. 409 when it is to end for a reason that use does not change.
+         */
+        post: operations["kernels_app_api_kernels_keep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hub/v1/kernelspecs": {
         parameters: {
             query?: never;
@@ -1837,6 +1857,10 @@ export interface components {
              */
             created_at: string;
             document: components["schemas"]["KernelDocument"] | null;
+            /** End Cause */
+            end_cause: string | null;
+            /** Ends At */
+            ends_at: string | null;
             /**
              * Id
              * Format: uuid
@@ -1849,6 +1873,10 @@ export interface components {
             /** Node */
             node: string | null;
             project: components["schemas"]["KernelProject"];
+            /** Queue Length */
+            queue_length: number | null;
+            /** Queue Position */
+            queue_position: number | null;
             /** Reason */
             reason: string;
             /** State */
@@ -4381,6 +4409,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["KernelStarted"];
+                };
+            };
+        };
+    };
+    kernels_app_api_kernels_keep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kernel_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KernelOut"];
                 };
             };
         };

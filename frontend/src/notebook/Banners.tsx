@@ -12,6 +12,7 @@ import { isHubReachable } from "../store/connection";
 import { Button } from "../ui/Button";
 import { Icon, type IconName } from "../ui/Icon";
 import { toast } from "../ui/toast";
+import { canKeep, noticeText } from "./kernelNotice";
 import type { OpenNotebook, RecoveredDraft } from "./openNotebook";
 import { restart } from "./runActions";
 import { KERNEL_WORDS } from "./Toolbar";
@@ -31,6 +32,7 @@ export function Banners({ notebook, project }: BannersProps) {
       {notebook.drafts.value.map((draft, at) => (
         <DraftBanner key={at} notebook={notebook} project={project} draft={draft} />
       ))}
+      <NoticeBanner notebook={notebook} />
       <KernelBanner notebook={notebook} />
       <OfflineBanner notebook={notebook} />
     </div>
@@ -77,6 +79,33 @@ function RefusedBanner({ notebook }: { notebook: OpenNotebook }) {
   const text = refusal.code === "viewer" ? "You may no longer change this notebook. Your last edits were not saved." : `Your last edits were not saved: ${refusal.message}`;
   return (
     <Banner kind="danger" icon="error" actions={<Button onClick={() => download(fileName(notebook, "unsaved"), documentToNbformat(notebook.doc))}>Download my version</Button>}>
+      {text}
+    </Banner>
+  );
+}
+
+function NoticeBanner({ notebook }: { notebook: OpenNotebook }) {
+  const notice = notebook.log.notice.value;
+  const text = noticeText(notice);
+  if (notice === null || text === null) return null;
+  const isQueue = notice.queue_position !== null;
+  return (
+    <Banner
+      kind={isQueue ? "info" : "warn"}
+      icon={isQueue ? "info" : "warning"}
+      actions={
+        notebook.canEdit.value && (
+          <>
+            {canKeep(notice) && (
+              <Button kind="primary" onClick={() => notebook.runs.keep()}>
+                Keep it
+              </Button>
+            )}
+            {isQueue && <Button onClick={() => notebook.runs.shutdown()}>Leave the queue</Button>}
+          </>
+        )
+      }
+    >
       {text}
     </Banner>
   );

@@ -91,6 +91,8 @@ function describe(state: CellState): { text: string; kind: string; title: string
       return { text: "Not run", kind: "is-muted", title: "Not run, because a cell before it failed." };
     case "cancelled":
       return { text: "Cancelled", kind: "is-muted", title: "Cancelled before it ran." };
+    case "not_run":
+      return { text: "Not run", kind: "is-muted", title: "Not run: the kernel ended before its turn. Run it again." };
     case "interrupted":
       return { text: "Stopped", kind: "is-error", title: `Interrupted${took ? ` after ${took}` : ""}.${at}` };
     case "died":

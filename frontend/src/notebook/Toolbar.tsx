@@ -4,6 +4,7 @@ import { useComputed } from "@preact/signals";
 
 import type { CellType } from "../crdt/schema";
 import type { Command } from "../store/commands";
+import { ordinal } from "../store/format";
 import { keysLabel } from "../store/keymap";
 import { IconButton } from "../ui/Button";
 import { Icon, type IconName } from "../ui/Icon";
@@ -113,14 +114,14 @@ function moreMenu(notebook: OpenNotebook): MenuItem[] {
 
 export const KERNEL_WORDS: Record<string, string> = {
   none: "not started",
-  pending: "waiting for a place",
+  pending: "waiting",
   starting: "starting",
   idle: "idle",
   busy: "busy",
   restarting: "restarting",
   stopping: "stopping",
   stopped: "stopped",
-  culled: "stopped while idle",
+  culled: "stopped by the hub",
   killed: "killed",
   died: "died",
   failed: "did not start",
@@ -132,7 +133,8 @@ function KernelButton({ notebook }: { notebook: OpenNotebook }) {
   const reason = useComputed(() => notebook.log.kernel.value?.reason ?? "").value;
   // Until the hub has told, nothing is known: "not started" would be a guess.
   const isKnown = useComputed(() => notebook.log.kernel.value !== null || notebook.runs.isLive.value).value;
-  const word = isKnown ? (KERNEL_WORDS[state] ?? state) : "";
+  const turn = useComputed(() => notebook.log.notice.value?.queue_position ?? null).value;
+  const word = !isKnown ? "" : state === "pending" && turn !== null ? `${ordinal(turn)} in the queue` : (KERNEL_WORDS[state] ?? state);
   const open = (event: MouseEvent): void => {
     const button = event.currentTarget as Element;
     openMenu(button, kernelMenu(notebook), "Kernel");
@@ -167,7 +169,7 @@ function kernelMenu(notebook: OpenNotebook): MenuItem[] {
     ...(specs.length ? specs : [{ label: "No kernels are installed, or the hub cannot be reached", disabled: true, run: () => undefined }]),
     "separator",
     isAlive
-      ? { label: "Interrupt", icon: "stop", keys: "I I", disabled: kernel.state !== "busy", run: () => interrupt(notebook) }
+      ? { label: "Interrupt", icon: "stop", keys: "I I", disabled: kernel.state !== "busy" && kernel.state !== "pending", run: () => interrupt(notebook) }
       : { label: "Start", icon: "play", run: () => notebook.runs.start(notebook.kernelspecName.peek() ?? undefined) },
     { label: "Restart", icon: "restart", keys: "0 0", disabled: !isAlive, run: () => restart(notebook) },
     { label: "Restart and run all", icon: "run-all", run: () => restart(notebook, "run all") },

@@ -145,6 +145,11 @@ export class RunsClient {
     this.#order({ type: "shutdown" });
   }
 
+  /** The kernel is not to end for want of use. */
+  keep(): void {
+    this.#order({ type: "keep" });
+  }
+
   start(kernelspecName?: string): void {
     this.#order({ type: "start", ...(kernelspecName ? { kernelspec_name: kernelspecName } : {}) });
   }
@@ -200,6 +205,7 @@ export class RunsClient {
         break;
       case "snapshot_part":
       case "ops":
+      case "kernel_notice":
         this.options.log.receive(message as never);
         break;
       case "accepted":

@@ -1,7 +1,7 @@
 import { useEffect } from "preact/hooks";
 import type { Kernel, KernelState } from "../api/types";
 import { projectUrl } from "../router";
-import { formatAgo } from "../store/format";
+import { formatAgo, formatTimeOfDay, ordinal } from "../store/format";
 import { nameOf } from "../store/paths";
 import { kernels, stopKernel } from "../store/projects";
 import { IconButton } from "../ui/Button";
@@ -10,14 +10,17 @@ import { toastError } from "../ui/toast";
 import { kernelStateTitle } from "./kernelState";
 
 const PASSING: ReadonlySet<KernelState> = new Set(["pending", "starting", "restarting", "stopping"]);
+const WAITING_REFRESH_MS = 5_000; // a queue moves when somebody's kernel ends
 const PASSING_REFRESH_MS = 1_000; // such a state lasts a second or two, and nobody hints at its end outside its project
 
 /** My live kernels, each with its state and a way to stop it. */
 export function RunningList({ projectId, showsProject = false }: { projectId?: string; showsProject?: boolean }) {
   const all = kernels.data.value;
   useEffect(() => {
-    if (!all?.some((kernel) => PASSING.has(kernel.state))) return;
-    const timer = setTimeout(() => void kernels.refresh(), PASSING_REFRESH_MS);
+    const passing = all?.filter((kernel) => PASSING.has(kernel.state)) ?? [];
+    if (passing.length === 0) return;
+    const isQueue = passing.every((kernel) => kernel.queue_position !== null);
+    const timer = setTimeout(() => void kernels.refresh(), isQueue ? WAITING_REFRESH_MS : PASSING_REFRESH_MS);
     return () => clearTimeout(timer);
   }, [all]);
   const shown = (all ?? []).filter((kernel) => projectId === undefined || kernel.project.id === projectId);
@@ -61,12 +64,19 @@ function RunningItem({ kernel, showsProject }: { kernel: Kernel; showsProject: b
           <span class="truncate">{title}</span>
         )}
         <span class="running-detail truncate">
-          {[kernelStateTitle(kernel.state), showsProject ? kernel.project.name : kernel.kernelspec_name, activeLabel(kernel)].filter(Boolean).join(" · ")}
+          {[stateLabel(kernel), showsProject ? kernel.project.name : kernel.kernelspec_name, activeLabel(kernel)].filter(Boolean).join(" · ")}
         </span>
       </div>
       <IconButton icon="stop" label={`Stop ${title}`} disabled={isEnding} size={14} onClick={stop} />
     </li>
   );
+}
+
+/** "Waiting: 3rd of 7 in the queue"; "Idle, stops at 14:32". */
+function stateLabel(kernel: Kernel): string {
+  const title = kernelStateTitle(kernel.state);
+  if (kernel.queue_position !== null) return `${title}: ${ordinal(kernel.queue_position)} of ${String(kernel.queue_length ?? kernel.queue_position)} in the queue`;
+  return kernel.ends_at === null ? title : `${title}, stops at ${formatTimeOfDay(Date.parse(kernel.ends_at))}`;
 }
 
 function activeLabel(kernel: Kernel): string {

@@ -4,14 +4,14 @@ type ShownState = NonNullable<TabStatus["kernel"]>["state"];
 
 const TITLES: Readonly<Record<ShownState, string>> = {
   none: "Not started",
-  pending: "Waiting for a place",
+  pending: "Waiting",
   starting: "Starting",
   idle: "Idle",
   busy: "Busy",
   restarting: "Restarting",
   stopping: "Stopping",
   stopped: "Stopped",
-  culled: "Stopped, it was idle",
+  culled: "Stopped by the hub",
   killed: "Killed",
   died: "Died",
   failed: "Did not start",

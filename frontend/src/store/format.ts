@@ -49,3 +49,18 @@ export function formatTime(time: string | null): string {
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en-GB")} ${count === 1 ? one : many}`;
 }
+
+/** `1st`, `2nd`, `3rd`, `11th`. */
+export function ordinal(number: number): string {
+  const tens = number % 100;
+  const suffix = tens >= 10 && tens <= 20 ? "th" : (["th", "st", "nd", "rd"][number % 10] ?? "th");
+  return `${String(number)}${suffix}`;
+}
+
+/** `14:32`, with the day when it is not today. */
+export function formatTimeOfDay(timeMs: number, nowMs: number = Date.now()): string {
+  const then = new Date(timeMs);
+  const time = then.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  if (then.toDateString() === new Date(nowMs).toDateString()) return time;
+  return `${time} on ${then.toLocaleDateString("en-GB", { day: "numeric", month: "short" })}`;
+}

@@ -6,7 +6,7 @@
 import { batch, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 
 import { applyOperation, IDLE_CELL } from "./outputLogApply";
-import type { CellState, KernelInfo, LogMessage, Operation, Output } from "./outputLogTypes";
+import type { CellState, KernelInfo, KernelNotice, LogMessage, Operation, Output } from "./outputLogTypes";
 
 export type * from "./outputLogTypes";
 
@@ -15,6 +15,8 @@ export interface OutputLog {
   readonly seq: number;
   /** The document's kernel; null when it has none. */
   readonly kernel: ReadonlySignal<KernelInfo | null>;
+  /** What is announced for that kernel; null when nothing is. It is not in the log: each connection tells it anew. */
+  readonly notice: ReadonlySignal<KernelNotice | null>;
   /** State of a cell, also of one that never ran. The same signal each time. */
   cell(cellId: string): ReadonlySignal<CellState>;
   receive(message: LogMessage): void;
@@ -43,11 +45,20 @@ const atNextFrame: Schedule = (callback) => {
   const timer = setTimeout(once, HIDDEN_MS);
 };
 
+/** Whether a kernel's state says that the notice does not hold: it is used, has its place, or has ended. */
+function isOver(notice: KernelNotice | null, kernelId: string, state: string): boolean {
+  if (notice === null) return false;
+  if (notice.kernel_id !== kernelId) return true;
+  if (notice.queue_position !== null) return state !== "pending";
+  return state === "busy" ? notice.end_cause === "idle" : state !== "idle";
+}
+
 export function createOutputLog(schedule: Schedule = atNextFrame): OutputLog {
   const states = new Map<string, CellState>();
   const signals = new Map<string, Signal<CellState>>();
   const changed = new Set<string>();
   const kernel = signal<KernelInfo | null>(null);
+  const notice = signal<KernelNotice | null>(null);
   const gapListeners = new Set<() => void>();
   let seq = 0;
   let isScheduled = false;
@@ -98,6 +109,7 @@ export function createOutputLog(schedule: Schedule = atNextFrame): OutputLog {
   }
 
   function resumed(): void {
+    notice.value = null; // what still holds is told next
     takesAny = true;
     hasGap = false;
   }
@@ -122,6 +134,7 @@ export function createOutputLog(schedule: Schedule = atNextFrame): OutputLog {
       if (operation.op === "kernel") {
         const { kernel_id, kernelspec_name, state, reason = "" } = operation;
         kernel.value = { kernel_id, kernelspec_name, state, reason };
+        if (isOver(notice.value, kernel_id, state)) notice.value = null;
       } else applyOperation(cells, operation);
     }
   }
@@ -131,6 +144,7 @@ export function createOutputLog(schedule: Schedule = atNextFrame): OutputLog {
       return seq;
     },
     kernel,
+    notice,
     cell(cellId) {
       let known = signals.get(cellId);
       if (!known) signals.set(cellId, (known = signal(states.get(cellId) ?? IDLE_CELL)));
@@ -149,6 +163,9 @@ export function createOutputLog(schedule: Schedule = atNextFrame): OutputLog {
           break;
         case "ops":
           receiveOperations(message.ops);
+          break;
+        case "kernel_notice":
+          notice.value = message.queue_position === null && message.ends_at === null ? null : message;
           break;
       }
       publishSoon();

@@ -1,6 +1,6 @@
 /** What the runs socket says about cells: docs/reference/runs.md. Times are milliseconds since 1970. */
 
-export type CellStateName = "idle" | "queued" | "running" | "ok" | "error" | "aborted" | "cancelled" | "interrupted" | "died";
+export type CellStateName = "idle" | "queued" | "running" | "ok" | "error" | "aborted" | "cancelled" | "interrupted" | "died" | "not_run";
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type MimeBundle = Readonly<Record<string, Json>>;
@@ -139,8 +139,20 @@ export interface KernelOperation extends OperationBase {
 
 export type Operation = CellOperation | UpdateDisplayOperation | KernelOperation;
 
+/** What holds for the kernel beside the log: its place in the queue, or when it is to end. With neither: nothing. */
+export interface KernelNotice {
+  readonly type: "kernel_notice";
+  readonly kernel_id: string;
+  readonly queue_position: number | null;
+  readonly queue_length: number | null;
+  readonly ends_at: number | null;
+  readonly end_cause: "idle" | "life" | "drain" | null;
+  readonly used_at: number | null;
+}
+
 export type LogMessage =
   | { type: "snapshot"; seq: number; kernel: KernelInfo | null; cells: Record<string, Partial<CellState>>; parts?: number }
   | { type: "snapshot_part"; outputs: Record<string, Output[]> }
   | { type: "resumed"; seq: number }
+  | KernelNotice
   | { type: "ops"; ops: Operation[] };
