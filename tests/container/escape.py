@@ -2,9 +2,16 @@
 
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 PORTS = (22, 80, 443, 2375, 2376, 5432, 6379, 8000, 8080, 8443)
+
+
+def open_door(door: tuple[str, int]) -> tuple[str, int] | None:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return door if probe.connect_ex(door) == 0 else None
 
 
 def tried(addresses: list[str], other_project: str) -> list[str]:
@@ -13,12 +20,11 @@ def tried(addresses: list[str], other_project: str) -> list[str]:
     own = set()
     for line in Path("/etc/hosts").read_text().splitlines():
         own.update(line.split()[:1])
-    for address in [*addresses, "169.254.169.254"]:
-        for port in PORTS if address not in own else ():
-            with socket.socket() as probe:
-                probe.settimeout(0.15)
-                if probe.connect_ex((address, port)) == 0:
-                    reached.append(f"{address}:{port}")
+    doors = [
+        (address, port) for address in [*addresses, "169.254.169.254"] for port in PORTS if address not in own
+    ]
+    with ThreadPoolExecutor(32) as threads:
+        reached += [f"{address}:{port}" for address, port in filter(None, threads.map(open_door, doors))]
     for name in ("valkey", "postgres", "web", "proxy", "node", "host.docker.internal"):
         try:
             socket.gethostbyname(name)

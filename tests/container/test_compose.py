@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from tests.container.compose_hub import ComposeHub, RemoteNotebook, docker, rows, wait_for
 from tests.container.engine import ROOT, skip_without_engine
+from tests.e2e.conftest import ARTIFACTS, CHROMIUM_ARGUMENTS
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(600)]
 
@@ -78,6 +83,30 @@ def test_the_example_runs_in_a_container_and_its_data_is_in_postgresql_and_valke
         "exec", "-T", "valkey", "sh", "-c", f"valkey-cli --no-auth-warning -a {password} keys 'node:*'"
     )
     assert "lease" in keys
+
+
+def test_the_example_runs_in_a_browser_through_the_proxy(hub: ComposeHub) -> None:
+    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
+    assert browser_path, "the browser tests need Chromium: apt-get install chromium"
+    project = rows(hub.client().get("projects"))[0]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=CHROMIUM_ARGUMENTS)
+        try:
+            page = browser.new_page()
+            page.goto(hub.url)
+            page.get_by_label("Username").fill("admin")
+            page.get_by_label("Password").fill(hub.password())
+            page.get_by_role("button", name="Sign in").click()
+            page.wait_for_url(lambda url: "/accounts/login" not in url)
+            page.goto(f"{hub.url}/p/{project['team']}/{project['slug']}/f/Welcome.ipynb")
+            page.get_by_role("button", name="Run all", exact=True).click()
+            for cell in page.locator("article:has(.nb-prompt)").all():
+                cell.scroll_into_view_if_needed()
+                expect(cell.locator(".nb-prompt").first).to_have_text(re.compile(r"\[\d+\]"), timeout=90_000)
+            page.screenshot(path=ARTIFACTS / "compose-welcome.png")
+        finally:
+            browser.close()
+    assert len(hub.kernel_containers()) >= 1
 
 
 def test_a_kernel_container_reaches_nothing_of_the_hub_nor_of_others(hub: ComposeHub) -> None:
@@ -185,6 +214,31 @@ def test_a_backup_brings_back_what_was_there(
     assert RemoteNotebook(client, ["print('runs')"]).run().ended() == ["ok"]
 
 
+def test_only_the_programs_themselves_answer_prometheus(hub: ComposeHub) -> None:
+    for name, metric in (
+        ("web", "hub_sockets"),
+        ("recorder", "hub_nodes_up 1.0"),
+        ("worker", "hub_tasks_total"),
+        ("node", "node_kernels"),
+    ):
+        script = (
+            "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9100', timeout=5).read().decode())"
+        )
+        assert metric in hub.compose("exec", "-T", name, "python", "-c", script), name
+    assert "hub_sockets" not in httpx.get(f"{hub.url}/metrics", follow_redirects=True).text
+
+
+def test_everything_says_that_it_is_healthy(hub: ComposeHub) -> None:
+    def unhealthy() -> list[str]:
+        shown = docker(
+            "ps", "--filter", f"label=com.docker.compose.project={hub.project}", "--format",
+            "{{.Names}} {{.Status}}",
+        )  # fmt: skip
+        return [line for line in shown.splitlines() if "(healthy)" not in line and "proxy" not in line]
+
+    wait_for("all are healthy", lambda: not unhealthy(), timeout_s=60)
+
+
 def test_down_and_up_lose_nothing_and_two_of_each_work(hub: ComposeHub) -> None:
     notebook = RemoteNotebook(hub.client(), ["print('before')"]).run()
     assert notebook.ended() == ["ok"]
@@ -199,3 +253,62 @@ def test_down_and_up_lose_nothing_and_two_of_each_work(hub: ComposeHub) -> None:
     assert len(hub.compose("ps", "-q", "web").split()) == 2
     for _ in range(2):
         assert RemoteNotebook(hub.client(), ["print('again')"]).run().ended() == ["ok"]
+
+
+def test_one_web_and_one_node_are_killed_under_load_and_the_others_lose_nothing(hub: ComposeHub) -> None:
+    hub.up("--scale", "web=2", "--scale", "node=2")
+    client = hub.client()
+    slow = SLOW_CELL.replace(f"range({COUNT})", f"range({4 * COUNT})")
+    notebooks = {
+        notebook.document_id: notebook
+        for notebook in (RemoteNotebook(client, [slow]) for _ in range(4))
+        if notebook.run()
+    }
+    for notebook in notebooks.values():
+        notebook.says("line 3\n")
+    documents = "','".join(notebooks)
+    where = dict(
+        line.split("|")
+        for line in hub.sql(
+            "SELECT document_id, node_id FROM kernels_app_kernel "
+            f"WHERE document_id IN ('{documents}') AND ended_at IS NULL"
+        ).splitlines()
+    )
+    assert len(set(where.values())) == 2, f"both nodes have kernels: {where}"
+    lost_node = sorted(set(where.values()))[0]
+    [lost_container] = docker(
+        "ps", "--quiet",
+        "--filter", f"label=com.docker.compose.project={hub.project}",
+        "--filter", "label=com.docker.compose.service=node",
+        "--filter", f"label=com.docker.compose.container-number={lost_node.rpartition('-')[2]}",
+    ).split()  # fmt: skip
+    docker("kill", hub.compose("ps", "-q", "web").split()[0], lost_container)
+    killed_at = time.monotonic()
+    # People keep working, through the same address, from the first moment.
+    for _ in range(20):
+        assert client.get("me").status_code == 200
+    lost = [document for document, node in where.items() if node == lost_node]
+
+    def said() -> list[str]:
+        rows_of = hub.sql(
+            "SELECT state || ': ' || reason FROM kernels_app_kernel "
+            "WHERE document_id IN ('{}') AND ended_at IS NOT NULL".format("','".join(lost))
+        )
+        return rows_of.splitlines()
+
+    wait_for("the lost kernels end", lambda: len(said()) == len(lost), timeout_s=30)
+    took_s = time.monotonic() - killed_at
+    assert took_s <= 30
+    assert {line.split(":")[0] for line in said()} == {"lost"}
+    assert all("does not answer any more" in line for line in said())
+    for document in lost:
+        assert notebooks[document].ended(30) == ["died"]
+    expected = "".join(f"line {n}\n" for n in range(4 * COUNT))
+    for document in set(where) - set(lost):
+        notebook = notebooks[document]
+        assert notebook.ended(120) == ["ok"]
+        wait_for("all its lines are there", lambda one=notebook: one.text() == expected, timeout_s=20)
+    # And whose kernel was lost has a new one, on the node that is left.
+    for _ in lost:
+        again = RemoteNotebook(client, ["print('back')"]).run()
+        assert again.ended() == ["ok"]
