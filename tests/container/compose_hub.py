@@ -177,6 +177,9 @@ class RemoteNotebook:
         streams = [output for output in self.outputs(cell) if output["output_type"] == "stream"]
         return "".join("".join(output["text"]) for output in streams)
 
+    def prints_all(self, text: str) -> None:
+        wait_for("all its lines are there, once", lambda: self.text() == text, timeout_s=20)
+
     def says(self, words: str, timeout_s: float = 60) -> None:
         wait_for(f"it says {words!r}", lambda: words in self.text(), timeout_s=timeout_s)
 

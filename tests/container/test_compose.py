@@ -307,7 +307,7 @@ def test_one_web_and_one_node_are_killed_under_load_and_the_others_lose_nothing(
     for document in set(where) - set(lost):
         notebook = notebooks[document]
         assert notebook.ended(120) == ["ok"]
-        wait_for("all its lines are there", lambda one=notebook: one.text() == expected, timeout_s=20)
+        notebook.prints_all(expected)
     # And whose kernel was lost has a new one, on the node that is left.
     for _ in lost:
         again = RemoteNotebook(client, ["print('back')"]).run()
