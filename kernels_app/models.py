@@ -83,6 +83,9 @@ class Kernel(models.Model):
     memory_limit_bytes = models.BigIntegerField(null=True, blank=True)
     cpu_limit_cores = models.FloatField(null=True, blank=True)
     process_limit = models.PositiveIntegerField(null=True, blank=True)
+    # What it uses, as its node measured it a few seconds ago.
+    memory_bytes = models.BigIntegerField(null=True, blank=True)
+    cpu_cores = models.FloatField(null=True, blank=True)
     log_generation = models.PositiveIntegerField(
         default=0, help_text="Generation in which this kernel writes its document's output log."
     )

@@ -181,7 +181,20 @@ class StopRefused(Event, frozen=True, kw_only=True, tag="stop_refused"):
     state: KernelStateName
 
 
-AnyEvent = NodeStarted | NodeStopped | KernelEvent | StopRefused
+class KernelFigures(msgspec.Struct, frozen=True):
+    """What a kernel uses now: memory of all its processes, cores over the last seconds."""
+
+    memory_bytes: int
+    cpu_cores: float
+
+
+class KernelsMeasured(Event, frozen=True, kw_only=True, tag="measured"):
+    """Figures of those kernels of a node for which they changed; at most every few seconds."""
+
+    kernels: dict[KernelId, KernelFigures]
+
+
+AnyEvent = NodeStarted | NodeStopped | KernelEvent | StopRefused | KernelsMeasured
 
 
 class RunNote(msgspec.Struct, frozen=True, kw_only=True):

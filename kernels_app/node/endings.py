@@ -50,6 +50,10 @@ def memory_reason(used_bytes: int, limit_bytes: int) -> str:
     return f"Killed at {size(used)} of {size(limit_bytes)}. Free memory in the notebook, or ask for more."
 
 
+def processes_reason(used: int, limit: int) -> str:
+    return f"Killed at {used} of {limit} processes. Start fewer at once, or ask for more."
+
+
 def without_folders(text: str) -> str:
     """The text with `…/name` for each absolute path: where things are on the server is nobody's business."""
     return _PATH.sub(r"…/\1", text)

@@ -19,6 +19,7 @@ from kernels_app.bus.envelopes import (
     InterruptKernel,
     KernelAnswer,
     KernelEvent,
+    KernelsMeasured,
     RestartKernel,
     SendComm,
     StartKernel,
@@ -148,7 +149,7 @@ class KernelHost:
             case SendComm():
                 kernel.runs.comm(command)
             case UpdateLimits():
-                logger.info("Kernel %s keeps its limits until it is started anew.", command.kernel_id)
+                kernel.update_limits(command.limits)
             case StartKernel():
                 raise AssertionError("starts are handled before")
             case _:
@@ -248,9 +249,20 @@ class KernelHost:
             )
         )
 
-    def check_memory(self) -> None:
+    def check_limits(self) -> None:
         for kernel in list(self._live()):
-            kernel.check_memory()
+            kernel.check_limits()
+
+    def measure(self, now_s: float) -> None:
+        """Tells the hub what kernels use, of those for which it changed."""
+        figures = {kernel.kernel_id: kernel.figures(now_s) for kernel in self._live()}
+        changed = {kernel_id: found for kernel_id, found in figures.items() if found is not None}
+        if changed:
+            self._outbox.event(
+                KernelsMeasured(
+                    node_id=self._node_id, fence=self._fence, at=self._clock_ms(), kernels=changed
+                )
+            )
 
     def check_logs(self) -> None:
         """The wire was interrupted: what it may have lost is written again."""

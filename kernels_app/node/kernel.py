@@ -13,7 +13,7 @@ from typing import Any, assert_never
 
 import msgspec
 
-from kernels_app.bus.envelopes import KernelEvent, StartKernel
+from kernels_app.bus.envelopes import KernelEvent, KernelFigures, Limits, StartKernel
 from kernels_app.bus.identifiers import NodeId, RunId
 from kernels_app.bus.operations import KernelChanged, KernelStateName
 from kernels_app.node import lifecycle
@@ -30,6 +30,7 @@ from kernels_app.node.provisioners.base import NodeProvisioner
 from kernels_app.node.provisioners.process import last_lines
 from kernels_app.node.records import KernelRecord
 from kernels_app.node.relay_kernel import KernelRelay
+from kernels_app.node.resources import Resources
 from kernels_app.node.runs import KernelRuns
 from kernels_app.node.zeromq.channel_base import ChannelName, KernelChannels
 from kernels_app.node.zeromq.channels import KernelContext
@@ -105,6 +106,7 @@ class Kernel:
         self._settling: asyncio.TimerHandle | None = None
         self._start_timer: asyncio.TimerHandle | None = None
         self._pauses: set[str] = set()
+        self._resources = Resources()
         self._is_left = False
         self._launch_began_s = 0.0
         self._used_at_ms = clock_ms()
@@ -163,14 +165,38 @@ class Kernel:
         else:
             self._spawn(self._provisioner.send_signal(signal.SIGINT))
 
-    def check_memory(self) -> None:
+    def check_limits(self) -> None:
         """Ends the kernel when it uses more than it may."""
-        limit = self.command.limits.memory_bytes
-        if limit is None or self._provisioner is None or self.state.name in ENDED:
+        provisioner = self._provisioner
+        if provisioner is None or self.state.name in ENDED:
             return
-        used = self._provisioner.memory_bytes()
-        if used > limit:
-            self._step(lifecycle.LimitExceeded(memory_reason(used, limit)))
+        limits = provisioner.limits
+        usage = provisioner.usage()
+        exact = usage.memory_bytes
+        if limits.memory_bytes is not None and exact > limits.memory_bytes:
+            exact = provisioner.exact_memory_bytes()
+        reason = self._resources.overrun(usage, exact, limits)
+        if reason is not None:
+            self._step(lifecycle.LimitExceeded(reason))
+
+    def update_limits(self, limits: Limits) -> None:
+        """From now on, and after a restart."""
+        self.command = msgspec.structs.replace(self.command, limits=limits)
+        self._keep_record()
+        if self._provisioner is not None and self.state.name not in ENDED:
+            self._spawn(self._apply_limits(self._provisioner, limits))
+
+    async def _apply_limits(self, provisioner: NodeProvisioner, limits: Limits) -> None:
+        try:
+            await provisioner.update_limits(limits)
+        except OSError as error:
+            logger.warning("Kernel %s keeps its limits: %s", self.kernel_id, error)
+
+    def figures(self, now_s: float) -> KernelFigures | None:
+        """What it uses, when that changed since it was last asked for."""
+        if self._provisioner is None or self.state.name in ENDED:
+            return None
+        return self._resources.news(self._provisioner.usage(), now_s)
 
     def on_pressure(self, is_high: bool) -> None:
         """Called by the output log: too much of this kernel waits for the wire."""
@@ -389,7 +415,7 @@ class Kernel:
         )
         await asyncio.sleep(LAST_MESSAGES_S)
         if provisioner.is_out_of_memory:
-            limit = self.command.limits.memory_bytes or provisioner.memory_limit_bytes or 0
+            limit = provisioner.limits.memory_bytes or 0
             self._step(lifecycle.LimitExceeded(memory_reason(limit, limit)))
         await self._release()
         self._step(lifecycle.Exited(reason))

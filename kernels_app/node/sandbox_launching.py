@@ -21,7 +21,8 @@ from kernels_app.node.provisioners.bubblewrap import RUN_FOLDER
 from kernels_app.node.provisioners.sandbox import Attended, SandboxLaunch, SandboxProvisioner
 from kernels_app.node.provisioners.terminal_base import TerminalPlan
 from kernels_app.node.zeromq import attendant
-from kernels_app.node.zeromq.channels import ChannelListener, KernelChannels, KernelContext
+from kernels_app.node.zeromq.channel_base import ChannelListener, KernelChannels
+from kernels_app.node.zeromq.channels import KernelContext, open_channels
 from kernels_app.node.zeromq.line import LineChannels
 
 CONNECTION_FILE = f"{RUN_FOLDER}/connection.json"
@@ -116,7 +117,7 @@ class SandboxLauncher(Launcher):
         if line is not None:
             return LineChannels(line, launch.connection.key, listener)
         outside = str(launch.provisioner.sandbox.folder(SOCKET_PREFIX))
-        return KernelChannels(context, msgspec.structs.replace(launch.connection, ip=outside), listener)
+        return open_channels(context, msgspec.structs.replace(launch.connection, ip=outside), listener)
 
     def forget(self, kernel_id: KernelId, connection: Connection) -> None:
         """Its sockets and files were in its own memory, and are gone with it."""

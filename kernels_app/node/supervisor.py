@@ -36,8 +36,9 @@ from kernels_app.node.zeromq.channels import KernelContext
 
 logger = logging.getLogger(__name__)
 
-MEMORY_CHECK_S = 0.5
-IDLE_MEMORY_CHECK_S = 2.0
+LIMIT_CHECK_S = 0.5
+IDLE_LIMIT_CHECK_S = 2.0
+MEASURE_S = 5.0
 TRIM_S = 1.0
 KERNELSPECS_S = 30.0
 RETRY_S = 0.5
@@ -136,7 +137,8 @@ class Supervisor:
                     terminals.watch(),
                     host.relay.run(),
                     self._hear_interruptions(host),
-                    self._watch_memory(host),
+                    self._watch_limits(host),
+                    self._measure(host),
                     self._trim_commands(),
                     self._refresh_kernelspecs(),
                 )
@@ -258,10 +260,16 @@ class Supervisor:
             except TransportError:
                 await asyncio.sleep(RETRY_S)
 
-    async def _watch_memory(self, host: KernelHost) -> None:
+    async def _watch_limits(self, host: KernelHost) -> None:
         while True:
-            await asyncio.sleep(MEMORY_CHECK_S if host.is_busy else IDLE_MEMORY_CHECK_S)
-            host.check_memory()
+            await asyncio.sleep(LIMIT_CHECK_S if host.is_busy else IDLE_LIMIT_CHECK_S)
+            host.check_limits()
+
+    async def _measure(self, host: KernelHost) -> None:
+        """Told once in a while: whether a limit is kept is watched far more often."""
+        while True:
+            await asyncio.sleep(MEASURE_S)
+            host.measure(asyncio.get_running_loop().time())
 
     async def _refresh_kernelspecs(self) -> None:
         """A kernel installed later is offered without a restart."""

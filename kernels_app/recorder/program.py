@@ -19,6 +19,7 @@ from django.db import Error as DatabaseError
 
 from kernels_app.bus.envelopes import (
     KernelEvent,
+    KernelsMeasured,
     NodeStarted,
     NodeStopped,
     StopRefused,
@@ -31,6 +32,7 @@ from kernels_app.bus.transport import GroupEntry, Transport, TransportError
 from kernels_app.errors import HubError
 from kernels_app.recorder import backlog
 from kernels_app.recorder.export_schedule import ExportSchedule
+from kernels_app.recorder.figures import record_figures
 from kernels_app.recorder.output_logs import OutputLogs
 from kernels_app.recorder.rows import AppliedRows
 from kernels_app.recorder.threads import WorkThread
@@ -165,6 +167,8 @@ class Recorder:
                 except (msgspec.ValidationError, msgspec.DecodeError):
                     info = {}
                 await self._rows_thread.run(record_node_started, event, info)
+            case KernelsMeasured():
+                await self._rows_thread.run(record_figures, event)
             case NodeStopped():
                 await self._rows_thread.run(record_node_stopped, event)
             case StopRefused():

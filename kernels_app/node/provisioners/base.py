@@ -36,8 +36,8 @@ class NodeProvisioner(KernelProvisionerBase):
     container: str | None = None
     # The kernel was ended because it used all the memory it may.
     is_out_of_memory = False
-    # What it may use, where the provisioner itself sees to that.
-    memory_limit_bytes: int | None = None
+    # What it may use, with the node's own limits where the hub says nothing.
+    limits = Limits()
 
     async def detach(self) -> None:
         """Instead of `cleanup`, when the node stops and the kernel goes on. Only where `container` is set."""

@@ -104,7 +104,10 @@ class DockerProvisioner(NodeProvisioner):
         found = await self._engine.call("inspect_container", container)
         self.container = found["Id"]
         self._network = found["HostConfig"]["NetworkMode"]
-        self.memory_limit_bytes = found["HostConfig"]["Memory"] or None
+        self.limits = Limits(
+            memory_bytes=found["HostConfig"]["Memory"] or None,
+            process_count=found["HostConfig"].get("PidsLimit") or None,
+        )
         self.line = AttendantLine()
         self._follow()
         await self.line.open(self.folder / SOCKET_NAME)
@@ -195,16 +198,17 @@ class DockerProvisioner(NodeProvisioner):
         """The engine knows no way back to "no limit": then it is what the machine has. Raises OSError."""
         if not self.has_process:
             return
-        memory = self._memory_limit(limits) or machine_memory_bytes()
+        effective = self._effective(limits)
+        memory = effective.memory_bytes or machine_memory_bytes()
         cores = limits.cpu_cores or float(usable_cpu_count())
-        count = limits.process_count or self._engine.settings.default_process_count
+        count = effective.process_count or self._engine.settings.default_process_count
         try:
             await asyncio.to_thread(
                 self._engine.update, self.container, memory_bytes=memory, cpu_cores=cores, process_count=count
             )
         except EngineError as error:
             raise OSError(errno.EIO, "the engine refuses other limits") from error
-        self.memory_limit_bytes = self._memory_limit(limits)
+        self.limits = self._effective(limits)
 
     # Inside
 
@@ -222,18 +226,24 @@ class DockerProvisioner(NodeProvisioner):
                 transport=launch.transport,
                 kernel_name=launch.kernel_name,
                 files=launch.files,
-                kept_bytes=kept_bytes(self._memory_limit(plan.limits)),
+                kept_bytes=kept_bytes(self._effective(plan.limits).memory_bytes),
                 orphan_s=self._engine.settings.orphan_s,
             ),
         )
 
-    def _memory_limit(self, limits: Limits) -> int | None:
-        return limits.memory_bytes or self._engine.settings.default_memory_bytes
+    def _effective(self, limits: Limits) -> Limits:
+        settings = self._engine.settings
+        return msgspec.structs.replace(
+            limits,
+            memory_bytes=limits.memory_bytes or settings.default_memory_bytes,
+            process_count=limits.process_count or settings.default_process_count,
+        )
 
     def _create(self, limits: Limits) -> None:
         engine, launch, settings = self._engine, self._launch, self._engine.settings
         self._network = engine.project_network(launch.project_name)
-        memory = self.memory_limit_bytes = self._memory_limit(limits)
+        self.limits = self._effective(limits)
+        memory = self.limits.memory_bytes
         uid, _, gid = settings.user.partition(":")
         tmpfs = f"rw,exec,nosuid,nodev,mode=700,uid={uid},gid={gid},size={settings.tmp_bytes}"
         host_config = engine.call_now(
@@ -247,7 +257,7 @@ class DockerProvisioner(NodeProvisioner):
             mem_limit=memory,
             memswap_limit=memory,
             nano_cpus=None if limits.cpu_cores is None else int(limits.cpu_cores * 1e9),
-            pids_limit=limits.process_count or settings.default_process_count,
+            pids_limit=self.limits.process_count,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
             read_only=True,

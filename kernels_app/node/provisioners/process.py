@@ -70,7 +70,6 @@ class ProcessProvisioner(NodeProvisioner):
         self._exited: asyncio.Future[int] | None = None
         self._read_end = -1
         self._output = bytearray()
-        self.limits = Limits()
 
     @property
     def has_process(self) -> bool:
@@ -94,7 +93,7 @@ class ProcessProvisioner(NodeProvisioner):
         try:
             check_program(cmd[0], plan.cwd, env)
             self._group = await asyncio.to_thread(self._make_group)
-            spawning = self._spawning(cmd, plan, {**env, MARKER_NAME: self.kernel_id})
+            spawning = self._spawning(cmd, plan, env)
             words = spawning.words if self._group is None else [*self._group.enter_words, *spawning.words]
             # In a thread that lives as long as the loop: what dies with its parent dies with this thread.
             self._process = await asyncio.to_thread(
@@ -158,7 +157,7 @@ class ProcessProvisioner(NodeProvisioner):
         await self.kill()
         if self._exited is not None and self._process is not None:
             await asyncio.shield(self._exited)
-            for pid in await asyncio.to_thread(marked_processes, f"{MARKER_NAME}={self.kernel_id}".encode()):
+            for pid in await asyncio.to_thread(self._leftovers):
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
             self._guardian.forget(self._process.pid)
@@ -205,7 +204,11 @@ class ProcessProvisioner(NodeProvisioner):
 
     def _spawning(self, cmd: list[str], plan: LaunchPlan, environment: dict[str, str]) -> Spawning:
         """Raises OSError, ValueError."""
-        return Spawning(cmd, plan.cwd, environment)
+        return Spawning(cmd, plan.cwd, {**environment, MARKER_NAME: self.kernel_id})
+
+    def _leftovers(self) -> list[int]:
+        """What of it may still run when its first process has ended."""
+        return marked_processes(f"{MARKER_NAME}={self.kernel_id}".encode())
 
     async def _started(self, pid: int) -> None:
         """Called once the process is there."""

@@ -192,9 +192,7 @@ class SandboxProvisioner(ProcessProvisioner):
         self._launch = launch
 
     def _effective(self, limits: Limits) -> Limits:
-        effective = self.sandbox.effective(limits)
-        self.memory_limit_bytes = effective.memory_bytes
-        return effective
+        return self.sandbox.effective(limits)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """As a process is, and it raises the same."""
@@ -235,6 +233,9 @@ class SandboxProvisioner(ProcessProvisioner):
     async def send_signal(self, signum: int) -> None:
         if self.has_process and not self.sandbox.signal(signum):
             await super().send_signal(signum)
+
+    def _leftovers(self) -> list[int]:
+        return []  # all of its processes end with the first
 
     async def pause(self) -> None:
         """All processes, whatever groups they made."""
