@@ -7,12 +7,9 @@ What was loaded until the application is there stays for good, so the garbage co
 from __future__ import annotations
 
 import asyncio
-import gc
 from typing import Any
 
-# A collection looks at all young objects. The defaults would look after each dozen messages, and find nothing: what a
-# relay makes is freed by counting references.
-GC_THRESHOLDS = (20_000, 20, 50)
+from kernels_app.bus.garbage import settle_memory
 
 
 def main() -> None:
@@ -38,12 +35,6 @@ def use_uvloop() -> None:
     except ImportError:
         return
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-
-
-def settle_memory() -> None:
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 if __name__ == "__main__":

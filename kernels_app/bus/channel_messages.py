@@ -28,6 +28,7 @@ MAX_BUFFERS = MAX_OFFSETS - JSON_FRAMES - 2
 # By number of kernel frames: packs the offsets.
 _PACKERS: dict[int, struct.Struct] = {}
 _NO_BUFFERS = struct.Struct("<7Q")
+_NO_BUFFERS_BYTES = _NO_BUFFERS.size
 
 
 class InvalidChannelMessage(Exception):
@@ -61,6 +62,16 @@ def pack_message(channel: str, frames: Sequence[bytes]) -> bytes:
     """A message in the v1 form: `frames` are the kernel's from the header on."""
     name = channel.encode()
     count = len(frames)
+    if count == JSON_FRAMES:
+        header, parent_header, metadata, content = frames
+        first = _NO_BUFFERS_BYTES + len(name)
+        second = first + len(header)
+        third = second + len(parent_header)
+        fourth = third + len(metadata)
+        offsets_frame = _NO_BUFFERS.pack(
+            JSON_FRAMES + 2, _NO_BUFFERS_BYTES, first, second, third, fourth, fourth + len(content)
+        )
+        return b"".join((offsets_frame, name, header, parent_header, metadata, content))
     packer = _PACKERS.get(count)
     if packer is None:
         packer = struct.Struct(f"<{count + 3}Q")
@@ -76,12 +87,30 @@ def pack_message(channel: str, frames: Sequence[bytes]) -> bytes:
     return b"".join((packer.pack(*offsets), name, *frames))
 
 
+def check_message(message: bytes) -> None:
+    """Whether the message is one in the v1 form, without taking it apart.
+
+    Raises:
+        InvalidChannelMessage
+    """
+    offsets = _offsets(message)
+    _channel(message[offsets[0] : offsets[1]].decode("utf-8", "replace"))
+
+
 def unpack_message(message: bytes) -> tuple[ChannelName, list[bytes]]:
     """Channel and kernel frames of a message in the v1 form.
 
     Raises:
         InvalidChannelMessage
     """
+    offsets = _offsets(message)
+    return (
+        _channel(message[offsets[0] : offsets[1]].decode("utf-8", "replace")),
+        [message[start:end] for start, end in pairwise(offsets[1:])],
+    )
+
+
+def _offsets(message: bytes) -> tuple[int, ...]:
     if len(message) < 8:
         raise InvalidChannelMessage("The message is cut off.")
     count = int.from_bytes(message[:8], "little")
@@ -96,10 +125,7 @@ def unpack_message(message: bytes) -> tuple[ChannelName, list[bytes]]:
     for before, after in pairwise(offsets):
         if after < before:
             raise InvalidChannelMessage("The offsets are out of order.")
-    return (
-        _channel(message[offsets[0] : offsets[1]].decode("utf-8", "replace")),
-        [message[offsets[i] : offsets[i + 1]] for i in range(1, count - 1)],
-    )
+    return offsets
 
 
 def to_json_form(message: bytes) -> str | bytes:

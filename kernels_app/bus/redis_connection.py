@@ -17,6 +17,17 @@ CONNECT_TIMEOUT_S = 3.0
 REPLY_TIMEOUT_S = 15.0
 
 
+class _Pipeline:
+    """Commands sent together, and the replies that came so far."""
+
+    __slots__ = ("count", "done", "replies")
+
+    def __init__(self, count: int, done: asyncio.Future[list[object]]) -> None:
+        self.count = count
+        self.replies: list[object] = []
+        self.done = done
+
+
 class RedisConnection(asyncio.Protocol):
     """Sends without waiting for earlier replies; many tasks may share one connection.
 
@@ -26,7 +37,7 @@ class RedisConnection(asyncio.Protocol):
     def __init__(self, on_push: Callable[[object], None] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._parser = ReplyParser()
-        self._waiting: deque[asyncio.Future[object]] = deque()
+        self._waiting: deque[_Pipeline] = deque()
         self._transport: asyncio.Transport | None = None
         self._on_push = on_push
         self._lost: asyncio.Future[None] = self._loop.create_future()
@@ -80,19 +91,20 @@ class RedisConnection(asyncio.Protocol):
 
         When cancelled, the replies still come and are dropped; the connection stays usable.
         """
-        futures = [self._loop.create_future() for _ in commands]
         self.send(commands)
-        self._waiting.extend(futures)
-        if not futures:
+        if not commands:
             return []
+        pipeline = _Pipeline(len(commands), self._loop.create_future())
+        self._waiting.append(pipeline)
+        timer = self._loop.call_later(timeout_s, self._give_up, timeout_s)
         try:
-            # Replies come in order: when the last one is there, all are.
-            async with asyncio.timeout(timeout_s):
-                await asyncio.shield(futures[-1])
-        except TimeoutError as error:
-            self.close()
-            raise TransportError(f"The message server did not answer in {timeout_s:.0f} s.") from error
-        return [future.result() for future in futures]
+            return await pipeline.done
+        finally:
+            timer.cancel()
+
+    def _give_up(self, timeout_s: float) -> None:
+        self._fail(None, f"The message server did not answer in {timeout_s:.0f} s.")
+        self.close()
 
     async def wait_lost(self) -> None:
         """Returns when the connection ended."""
@@ -119,22 +131,27 @@ class RedisConnection(asyncio.Protocol):
             return
         for reply in replies:
             if self._waiting:
-                future = self._waiting.popleft()
-                if not future.done():
-                    future.set_result(reply)
+                pipeline = self._waiting[0]
+                pipeline.replies.append(reply)
+                if len(pipeline.replies) == pipeline.count:
+                    self._waiting.popleft()
+                    if not pipeline.done.done():  # else nobody waits any more
+                        pipeline.done.set_result(pipeline.replies)
             elif self._on_push is not None:
                 self._on_push(reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(exc)
 
-    def _fail(self, cause: Exception | None) -> None:
+    def _fail(
+        self, cause: Exception | None, message: str = "The connection to the message server was lost."
+    ) -> None:
         if not self._lost.done():
             self._lost.set_result(None)
         while self._waiting:
-            future = self._waiting.popleft()
+            future = self._waiting.popleft().done
             if not future.done():
-                error = TransportError("The connection to the message server was lost.")
+                error = TransportError(message)
                 error.__cause__ = cause
                 future.set_exception(error)
                 # Nobody may be waiting any more; that is not worth a log line.

@@ -15,8 +15,8 @@ from kernels_app.access import kernel_for
 from kernels_app.bus.channel_messages import (
     V1_PROTOCOL,
     InvalidChannelMessage,
+    check_message,
     from_json_form,
-    unpack_message,
 )
 from kernels_app.bus.identifiers import KernelId, NodeId
 from kernels_app.consumers.outlets import AsgiOutlet, DirectOutlet
@@ -154,7 +154,7 @@ class ChannelsConsumer(HubConsumer):
             if not self._is_v1:
                 message = from_json_form(frame)
             elif isinstance(frame, bytes):
-                unpack_message(frame)
+                check_message(frame)
                 message = frame
             else:
                 raise InvalidChannelMessage("This socket carries binary messages.")

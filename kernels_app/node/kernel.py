@@ -266,7 +266,7 @@ class Kernel:
 
     def _on_status(self, message: KernelMessage) -> None:
         self._used_at_ms = self._clock_ms()
-        execution_state = message.content().get("execution_state")
+        execution_state = message.execution_state()
         if execution_state == "busy":
             self._step(lifecycle.BusyHeard())
         elif execution_state == "idle":

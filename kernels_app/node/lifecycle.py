@@ -142,6 +142,8 @@ def step(state: State, event: Event) -> tuple[State, list[Action]]:
     Events that merely come late (a stop of what has ended, `busy` of a process that is being ended)
     change nothing.
     """
+    if isinstance(event, BusyHeard | IdleHeard):
+        return _step_busy(state, is_busy=isinstance(event, BusyHeard))
     state = _change(state, story=(*state.story, f"{state.name} {event}")[-STORY_COUNT:])
     if state.name in ENDED:
         if isinstance(event, StartRequested):
@@ -166,10 +168,6 @@ def step(state: State, event: Event) -> tuple[State, list[Action]]:
             return _heard(_change(state, has_reply=True))
         case IopubHeard():
             return _heard(_change(state, has_iopub=True))
-        case BusyHeard():
-            return (_change(state, name="busy"), [Announce()]) if state.name == "idle" else (state, [])
-        case IdleHeard():
-            return (_change(state, name="idle"), [Announce()]) if state.name == "busy" else (state, [])
         case StartTimedOut(reason):
             if state.name not in ("starting", "restarting"):
                 return state, []
@@ -188,6 +186,13 @@ def step(state: State, event: Event) -> tuple[State, list[Action]]:
             return _exited(state, reason)
         case _:
             assert_never(event)
+
+
+def _step_busy(state: State, *, is_busy: bool) -> tuple[State, list[Action]]:
+    """Apart from the others: it happens with each message, and no story is worth that."""
+    if state.name == ("idle" if is_busy else "busy"):
+        return _change(state, name="busy" if is_busy else "idle"), [Announce()]
+    return state, []
 
 
 def _heard(state: State) -> tuple[State, list[Action]]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kernels_app.bus.garbage import settle_memory
 from kernels_app.bus.opening import open_transport
 from kernels_app.node.config import ConfigError, NodeConfig, read_config
 from kernels_app.node.isolation import find_isolation
@@ -95,6 +96,7 @@ async def run_node(config: NodeConfig) -> None:
             NodeState(supervisor.kernel_counts, supervisor.terminal_count),
         )
         try:
+            settle_memory()
             await supervisor.run()
         finally:
             stop_metrics()

@@ -108,7 +108,7 @@ class KernelRelay:
         frames = (message.header, message.parent_frame, message.metadata_frame, message.content_frame)
         self.log.append(client, pack_message(channel, (*frames, *message.buffers)))
         self._on_news(self)
-        if not self._is_high:
+        if not self._is_high and self.log.kept_bytes > PAUSE_BYTES:
             self.check_pressure()
 
     def say(self, client: str, message: bytes) -> None:

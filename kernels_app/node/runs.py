@@ -251,7 +251,7 @@ class KernelRuns:
                 )
                 self._log.changed(message.size_bytes)
         elif message.msg_type == "status":
-            if message.content().get("execution_state") == "idle":
+            if message.execution_state() == "idle":
                 self._end(self._admission.idle(RunId(message.parent_id)))
                 self._pump()
         elif message.msg_type in COMM_TYPES and self._log is not None:
@@ -332,6 +332,8 @@ class KernelRuns:
         )
 
     def _end(self, ended: list[EndedRun]) -> None:
+        if not ended:
+            return
         now_ms = self._clock_ms()
         for item in ended:
             run = item.run
@@ -361,8 +363,7 @@ class KernelRuns:
                     reason=item.reason,
                 )
             )
-        if ended:
-            self._on_change()
+        self._on_change()
 
     def _close_input(self, value: str | None) -> None:
         waiting, self._input = self._input, None

@@ -195,6 +195,8 @@ class ChannelRelay:
         self._feeds: dict[KernelId, KernelFeed] = {}
         self._links: dict[tuple[NodeId, int], NodeLink] = {}
         self._reporter: asyncio.Task[None] | None = None
+        self._fences: dict[NodeId, int] = {}  # the latest that was heard of
+        self._outdated: set[NodeId] = set()  # somebody joined an earlier life of it since
 
     def join(self, *, kernel_id: KernelId, node_id: NodeId, fence: int, client: ChannelClient) -> KernelFeed:
         """The kernel's feed, with the client in it; does not wait for the kernel, nor for its node."""
@@ -208,6 +210,8 @@ class ChannelRelay:
         if feed is not None and feed.link is not link:
             feed.take(Gone(kernel_id, "The kernel's node was started anew."))
             feed = None
+        if fence < self._fences.get(node_id, 0):
+            self._outdated.add(node_id)
         if feed is None:
             feed = self._feeds[kernel_id] = KernelFeed(kernel_id, link)
         replaced = feed.clients.get(client.key)
@@ -249,9 +253,12 @@ class ChannelRelay:
         link = self._links.get((mail.node_id, mail.fence))
         if link is not None:
             link.count_read(size_bytes)
-        for feed in self.feeds():
-            if feed.link.node_id == mail.node_id and feed.link.fence < mail.fence:
-                feed.take(Gone(feed.kernel_id, "The kernel's node was started anew."))
+        if mail.fence > self._fences.get(mail.node_id, 0) or mail.node_id in self._outdated:
+            self._fences[mail.node_id] = mail.fence
+            self._outdated.discard(mail.node_id)
+            for feed in self.feeds():
+                if feed.link.node_id == mail.node_id and feed.link.fence < mail.fence:
+                    feed.take(Gone(feed.kernel_id, "The kernel's node was started anew."))
         for item in mail.items:
             if isinstance(item, Forgotten):
                 self._join_again(mail.node_id)

@@ -27,7 +27,11 @@ class Header(msgspec.Struct, frozen=True):
     msg_type: str = ""
 
 
-class KernelMessage(msgspec.Struct, frozen=True):
+class _Status(msgspec.Struct):
+    execution_state: str = ""
+
+
+class KernelMessage(msgspec.Struct, frozen=True, gc=False):
     """One message as it came. Header and parent are parsed; content is parsed by who needs it."""
 
     msg_type: str
@@ -46,6 +50,13 @@ class KernelMessage(msgspec.Struct, frozen=True):
     def metadata(self) -> dict[str, Any]:
         return _object(self.metadata_frame)
 
+    def execution_state(self) -> str:
+        """Of a status message. Raises InvalidMessage when it is not a JSON object with a text of this name."""
+        try:
+            return _status_decoder.decode(self.content_frame).execution_state
+        except msgspec.DecodeError:
+            raise InvalidMessage("A status message is not what it should be.") from None
+
     @property
     def size_bytes(self) -> int:
         return len(self.content_frame) + len(self.metadata_frame) + sum(map(len, self.buffers))
@@ -53,6 +64,9 @@ class KernelMessage(msgspec.Struct, frozen=True):
 
 _header_decoder = msgspec.json.Decoder(Header)
 _any_decoder = msgspec.json.Decoder()
+_status_decoder = msgspec.json.Decoder(_Status)
+# The header that messages of the last while answer: all of one cell have the same.
+_last_parent: tuple[bytes, str] = (b"{}", "")
 
 
 def _object(frame: bytes) -> dict[str, Any]:
@@ -76,6 +90,15 @@ def _header(frame: bytes) -> Header:
         raise InvalidMessage("A header is not what it should be.") from error
 
 
+def _parent_id(frame: bytes) -> str:
+    global _last_parent
+    known, parent_id = _last_parent
+    if frame != known:
+        parent_id = "" if frame == b"{}" else _header(frame).msg_id
+        _last_parent = (frame, parent_id)
+    return parent_id
+
+
 def parse_message(frames: Sequence[bytes], signer: Signer) -> KernelMessage:
     """Raises InvalidMessage."""
     try:
@@ -89,7 +112,7 @@ def parse_message(frames: Sequence[bytes], signer: Signer) -> KernelMessage:
         raise InvalidMessage("The signature is wrong.")
     header_frame, parent_frame, metadata_frame, content_frame = signed
     header = _header(header_frame)
-    parent_id = "" if parent_frame == b"{}" else _header(parent_frame).msg_id
+    parent_id = _parent_id(parent_frame)
     return KernelMessage(
         msg_type=header.msg_type,
         msg_id=header.msg_id,
