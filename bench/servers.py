@@ -109,7 +109,8 @@ def hub(**environment: str) -> Iterator[Hub]:
         with running_hub(
             Path(folder) / "data",
             NODE_KERNEL_PATH=str(kernelspecs),
-            **{"HUB_MAX_KERNELS_PER_USER": "1000", **environment},
+            # As the peers start their kernels: without a sandbox.
+            **{"HUB_MAX_KERNELS_PER_USER": "1000", "NODE_PROVISIONER": "process", **environment},
         ) as live:
             yield Hub(live)
 
