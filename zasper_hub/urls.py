@@ -17,6 +17,7 @@ from zasper_hub import frontend, health
 from zasper_hub.accounts.api import hub_api
 from zasper_hub.accounts.api_acting import router as acting_router
 from zasper_hub.accounts.api_announcements import router as announcement_router
+from zasper_hub.accounts.api_invitations import router as invitation_router
 from zasper_hub.accounts.api_routes import router as account_router
 from zasper_hub.accounts.views import admin_sign_in
 
@@ -24,6 +25,7 @@ for router in (
     account_router,
     acting_router,
     announcement_router,
+    invitation_router,
     *notebook_routers,
     *kernel_routers,
     *administration_routers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from kernels_app.errors import Conflict, NotFound
-from kernels_app.models import Kernel, Node
+from kernels_app.models import Node
 from kernels_app.services.nodes import set_draining
 from zasper_hub.accounts.models import User
 from zasper_hub.accounts.services import audit
@@ -18,15 +18,14 @@ def drain_node(node: Node, *, is_draining: bool, actor: User) -> Node:
     Raises:
         Conflict: it is lost.
     """
-    before = node.state
+    was_draining = node.state == "draining"
     try:
-        set_draining(node.pk, is_draining)
+        node = set_draining(node.pk, is_draining)
     except NotFound as error:
         raise Conflict(
             "The node does not answer: there is nothing to drain. Remove it if it is gone for good."
         ) from error
-    node.refresh_from_db()
-    if node.state != before:
+    if was_draining != is_draining:
         action = "node_drained" if is_draining else "node_undrained"
         audit.record(action, actor=actor, target=f"node:{node.pk}")
     return node
@@ -46,6 +45,5 @@ def remove_node(node: Node, *, actor: User) -> None:
         raise Conflict(
             "The node answers. Drain it and end its program first; when it is lost it can be removed."
         )
-    Kernel.objects.filter(node=locked).update(node=None)
     locked.delete()
     audit.record("node_removed", actor=actor, target=f"node:{node.pk}")

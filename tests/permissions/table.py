@@ -111,6 +111,10 @@ HUB_API: dict[str, Line] = {
     f"POST {PERSON}/act-as": (Need.STAFF, None),  # by cookie alone
     "DELETE /api/hub/v1/acting": (Need.SIGNED_IN, None),
     "GET /api/hub/v1/me/acted-as": ACCOUNT,
+    f"GET {ADMIN_API}/invitations": ADMINISTER,
+    f"POST {ADMIN_API}/invitations": ADMINISTER,
+    f"POST {ADMIN_API}/invitations/csv": ADMINISTER,
+    f"DELETE {ADMIN_API}/invitations/<int:invitation_id>": ADMINISTER,
     f"GET {ADMIN_API}/audit": ADMINISTER,
     f"GET {ADMIN_API}/audit.csv": ADMINISTER,
     f"GET {ADMIN_API}/audit/actions": ADMINISTER,
@@ -210,6 +214,7 @@ VIEWS: dict[str, Need] = {
     "/accounts/login/": Need.ANYONE,
     "/accounts/logout/": Need.ANYONE,
     "/accounts/signup/": Need.ANYONE,
+    "/accounts/join/<str:secret>/": Need.ANYONE,  # who has the link
     "/accounts/choose-password/<str:person_key>/<str:token>/": Need.ANYONE,  # who has the link
     "/admin/records/login/": Need.ANYONE,
     "/frame/<str:build>/<path:name>": Need.ANYONE,

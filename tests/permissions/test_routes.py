@@ -84,6 +84,7 @@ def make_world() -> World:
         "username": "bob",
         "node_id": "n1",
         "announcement_id": "1",
+        "invitation_id": "1",
     }
     return World(cast, values)
 

@@ -11,9 +11,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from zasper_hub.accounts.errors import Invalid, NotFound, TooMany
+from zasper_hub.accounts.errors import Exists, Forbidden, Invalid, NotFound, TooMany
 from zasper_hub.accounts.models import User
 from zasper_hub.accounts.permissions import Need, view_needs
+from zasper_hub.accounts.services import audit, invitations
 from zasper_hub.accounts.services import people_administration as administration
 
 # Signed in by what the link proves, not by a password.
@@ -71,3 +72,41 @@ def too_often(request: HttpRequest) -> HttpResponse:
     response = render(request, "429.html", {"message": error.message}, status=error.status)
     response["Retry-After"] = "60"
     return response
+
+
+@view_needs(Need.ANYONE)
+@never_cache
+@sensitive_post_parameters("password", "again")
+@require_http_methods(["GET", "HEAD", "POST"])
+def join(request: HttpRequest, secret: str) -> HttpResponse:
+    """The page behind an invitation: make an account, or, signed in, join the team."""
+    if is_too_often(request):
+        return too_often(request)
+    try:
+        invitation = invitations.open_invitation(secret)
+    except NotFound as error:
+        return link_is_dead(request, error.message)
+    user = request.user if isinstance(request.user, User) else None
+    context: dict[str, object] = {"invitation": invitation, "person": user, "given": request.POST}
+    if request.method != "POST":
+        return render(request, "account/join.html", context)
+    address = audit.address_of(request)
+    try:
+        if user is not None:
+            invitations.join_as_member(secret, user, address=address)
+            return HttpResponseRedirect(settings.LOGIN_REDIRECT_URL)
+        person = invitations.join_as_new(
+            secret,
+            username=request.POST.get("username", "")[:200],
+            password=chosen_password(request),
+            display_name=request.POST.get("display_name", "")[:200],
+            email=request.POST.get("email", "")[:300],
+            address=address,
+        )
+    except NotFound as error:
+        return link_is_dead(request, error.message)
+    except (Invalid, Exists, Forbidden) as error:
+        return render(
+            request, "account/join.html", {**context, "problem": error.message}, status=error.status
+        )
+    return sign_in_and_go(request, person)

@@ -14,5 +14,6 @@ urlpatterns: list[URLPattern] = [
         link_views.choose_password,
         name="account_choose_password",
     ),
+    path("join/<str:secret>/", link_views.join, name="account_join"),
     path("signup/", views.sign_up_is_closed, name="account_signup"),
 ]
