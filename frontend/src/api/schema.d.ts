@@ -108,6 +108,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hub/v1/admin/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Invitations */
+        get: operations["zasper_hub_accounts_api_invitations_list_invitations"];
+        put?: never;
+        /** Make */
+        post: operations["zasper_hub_accounts_api_invitations_make"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/invitations/csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Invite List
+         * @description The body is the file itself. Without `dry_run` all of it is done, or nothing.
+         */
+        post: operations["zasper_hub_accounts_api_invitations_invite_list"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hub/v1/admin/invitations/{invitation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke */
+        delete: operations["zasper_hub_accounts_api_invitations_revoke"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hub/v1/admin/kernels": {
         parameters: {
             query?: never;
@@ -1824,6 +1879,129 @@ export interface components {
             /** Value */
             value: number | string[] | null;
         };
+        /** InvitationIn */
+        InvitationIn: {
+            /**
+             * Days
+             * @default 7
+             */
+            days: number;
+            /**
+             * Display Name
+             * @default
+             */
+            display_name: string;
+            /**
+             * Email
+             * @default
+             */
+            email: string;
+            /**
+             * Max Uses
+             * @default 1
+             */
+            max_uses: number;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /**
+             * Role
+             * @default member
+             * @enum {string}
+             */
+            role: "member" | "admin";
+            /**
+             * Team
+             * @default
+             */
+            team: string;
+            /**
+             * Username
+             * @default
+             */
+            username: string;
+        };
+        /** InvitationOut */
+        InvitationOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By */
+            created_by: string | null;
+            /** Display Name */
+            display_name: string;
+            /** Email */
+            email: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Id */
+            id: number;
+            /** Max Uses */
+            max_uses: number;
+            /** Note */
+            note: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "member" | "admin";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "used" | "expired" | "revoked";
+            /** Team */
+            team: string | null;
+            /** Team Name */
+            team_name: string | null;
+            /** Url */
+            url?: string | null;
+            /** Use Count */
+            use_count: number;
+            /** Username */
+            username: string;
+        };
+        /** InvitationsPage */
+        InvitationsPage: {
+            /**
+             * Limit
+             * @default 50
+             */
+            limit: number;
+            /**
+             * Offset
+             * @default 0
+             */
+            offset: number;
+            /**
+             * Search
+             * @default
+             */
+            search: string;
+            /**
+             * Sort
+             * @default
+             */
+            sort: string;
+            /**
+             * State
+             * @default
+             * @enum {string}
+             */
+            state: "" | "open" | "used" | "expired" | "revoked";
+            /**
+             * Team
+             * @default
+             */
+            team: string;
+        };
         JsonValue: unknown;
         /** KernelChoice */
         KernelChoice: {
@@ -2005,6 +2183,39 @@ export interface components {
             expires_at: string;
             /** Url */
             url: string;
+        };
+        /** ListOut */
+        ListOut: {
+            /** Counts */
+            counts: {
+                [key: string]: number;
+            };
+            /** Is Dry Run */
+            is_dry_run: boolean;
+            /** Rows */
+            rows: components["schemas"]["ListRowOut"][];
+        };
+        /** ListRowOut */
+        ListRowOut: {
+            /** Email */
+            email: string;
+            /** Line */
+            line: number;
+            /** Message */
+            message: string;
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "invite" | "add_to_team" | "unchanged" | "error";
+            /** Role */
+            role: string;
+            /** Team */
+            team: string;
+            /** Url */
+            url: string | null;
+            /** Username */
+            username: string;
         };
         /** LoginSessionOut */
         LoginSessionOut: {
@@ -2222,6 +2433,13 @@ export interface components {
         PageOut_AuditEventOut_: {
             /** Items */
             items: components["schemas"]["AuditEventOut"][];
+            /** Total */
+            total: number;
+        };
+        /** PageOut[InvitationOut] */
+        PageOut_InvitationOut_: {
+            /** Items */
+            items: components["schemas"]["InvitationOut"][];
             /** Total */
             total: number;
         };
@@ -3164,6 +3382,100 @@ export interface operations {
                 content: {
                     "application/json": string[];
                 };
+            };
+        };
+    };
+    zasper_hub_accounts_api_invitations_list_invitations: {
+        parameters: {
+            query?: {
+                search?: string;
+                sort?: string;
+                offset?: number;
+                limit?: number;
+                state?: "" | "open" | "used" | "expired" | "revoked";
+                team?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOut_InvitationOut_"];
+                };
+            };
+        };
+    };
+    zasper_hub_accounts_api_invitations_make: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InvitationIn"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationOut"];
+                };
+            };
+        };
+    };
+    zasper_hub_accounts_api_invitations_invite_list: {
+        parameters: {
+            query?: {
+                dry_run?: boolean;
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOut"];
+                };
+            };
+        };
+    };
+    zasper_hub_accounts_api_invitations_revoke: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                invitation_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
