@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -15,6 +15,7 @@ from kernels_app.bus.envelopes import (
     KernelEvent,
     KernelSpecInfo,
     NodeInfo,
+    NodeKernels,
     NodeStarted,
     RunNote,
     StartKernel,
@@ -23,6 +24,7 @@ from kernels_app.bus.envelopes import (
 )
 from kernels_app.bus.identifiers import (
     EVENTS_STREAM,
+    NODE_KERNELS_KEY,
     NODES_KEY,
     RUNS_STREAM,
     CellId,
@@ -72,6 +74,8 @@ class ScriptedNode:
         kernelspecs: Sequence[KernelSpecInfo] = (PYTHON, DENO),
         memory_bytes: int = 8 << 30,
         kernel_count: int = 0,
+        slot_count: int = 0,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         self.store = store
         self.node_id = NodeId(name)
@@ -87,6 +91,8 @@ class ScriptedNode:
             cpu_count=2,
             kernel_count=kernel_count,
             renewed_at=now_ms(),
+            slot_count=slot_count,
+            labels=dict(labels or {}),
         )
         store.put_field(NODES_KEY, self.node_id, msgspec.json.encode(self.info))
         self._read_up_to = StreamId("0-0")
@@ -96,6 +102,15 @@ class ScriptedNode:
     def leave(self) -> None:
         """Its lease runs out."""
         self.store.release_lease(node_lease(self.node_id), f"holder-of-{self.node_id}", self.fence)
+
+    def register(self, **changes: object) -> None:
+        """Its entry again, with other values."""
+        self.info = msgspec.structs.replace(self.info, **changes)
+        self.store.put_field(NODES_KEY, self.node_id, msgspec.json.encode(self.info))
+
+    def list_kernels(self, *kernel_ids: KernelId) -> None:
+        listed = NodeKernels(fence=self.fence, kernel_ids=list(kernel_ids))
+        self.store.put_field(NODE_KERNELS_KEY, self.node_id, msgspec.json.encode(listed))
 
     def announce(self, adopted: Sequence[KernelId] = ()) -> None:
         self.tell(
