@@ -112,6 +112,8 @@ function useProjectLife(work: OpenProject, project: Project): void {
     const stopFollowing = followProject(project.id, work.files.openFolders, {
       onHint: (hint) => {
         if (hint.type === "files") void work.files.hint(hint.path);
+        else if (hint.type === "announcements") void announcements.refresh();
+        else if (hint.type === "me") void me.refresh();
         else {
           void kernels.refresh();
           if (canEdit(project)) void terminalsOf(project.id).refresh();

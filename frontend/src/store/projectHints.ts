@@ -1,7 +1,7 @@
 import type { ReadonlySignal } from "@preact/signals";
 import { HubSocket } from "../socket";
 
-export type Hint = { type: "files"; path: string } | { type: "kernels" };
+export type Hint = { type: "files"; path: string } | { type: "kernels" } | { type: "announcements" } | { type: "me" };
 
 const REFRESH_EVERY_MS = 30_000;
 
@@ -11,7 +11,7 @@ export function parseHint(data: string | ArrayBuffer): Hint | null {
   try {
     const hint: unknown = JSON.parse(data);
     if (typeof hint !== "object" || hint === null || !("type" in hint)) return null;
-    if (hint.type === "kernels") return { type: "kernels" };
+    if (hint.type === "kernels" || hint.type === "announcements" || hint.type === "me") return { type: hint.type };
     if (hint.type === "files" && "path" in hint && typeof hint.path === "string") return { type: "files", path: hint.path };
   } catch {
     // A frame that is no JSON hints at nothing.

@@ -19,8 +19,10 @@ export interface Column<Row> {
   align?: "end";
   /** The page below which the column gives way: 1100 px or 700 px wide. */
   hides?: "medium" | "small";
-  /** A CSS width; without it the column takes what is left. */
+  /** CSS widths on a wide page, below 1100 px and below 700 px; without one, what is left. */
   width?: string;
+  mediumWidth?: string;
+  smallWidth?: string;
 }
 
 export interface DataTableProps<Row> {
@@ -62,6 +64,8 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   const ids = order.filter((id) => selection.ids.has(id));
   const page = clampedPage(state.page, total);
   const current = Math.min(stop, Math.max(0, order.length - 1));
+  /** A few rows on another page need no count below them. */
+  const isList = props.searchHint !== undefined || props.filters !== undefined || props.bulk !== undefined;
   const isNarrowed = state.search !== "" || Object.keys(state.filters).length > 0;
 
   useEffect(() => {
@@ -214,7 +218,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
           </div>
         )}
       </div>
-      <div class="table-foot">
+      <div class="table-foot" hidden={!isList && total <= PAGE_SIZE}>
         <span role="status">{rows === null ? "" : rangeLabel(page, total, nouns[0], nouns[1])}</span>
         {total > PAGE_SIZE && (
           <nav class="pager" aria-label={`Pages of ${label}`}>
@@ -233,7 +237,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
 function HeaderCell<Row>({ column, state, onState }: { column: Column<Row>; state: TableState; onState: (state: TableState) => void }) {
   const direction = sortDirection(state, column.id);
   return (
-    <th scope="col" class={cellClass(column)} style={column.width ? { width: column.width } : undefined} aria-sort={column.sort ? direction : undefined}>
+    <th scope="col" class={cellClass(column)} style={widthsOf(column)} aria-sort={column.sort ? direction : undefined}>
       {column.sort ? (
         <button type="button" class="sort-button" onClick={() => onState(toggledSort(state, column.id, column.sort === "down"))}>
           <span>{column.title}</span>
@@ -251,6 +255,10 @@ function HeaderCell<Row>({ column, state, onState }: { column: Column<Row>; stat
 /** The button at a row's end with what can be done to it. */
 export function RowMenu({ name, items, tabIndex }: { name: string; items: () => MenuItem[]; tabIndex?: number }) {
   return <IconButton icon="more" label={`Actions for ${name}`} aria-haspopup="menu" tabIndex={tabIndex} onClick={(event) => openMenu(event.currentTarget, items(), name)} />;
+}
+
+function widthsOf<Row>({ width = "auto", mediumWidth = width, smallWidth = mediumWidth }: Column<Row>): Record<string, string> {
+  return { "--width": width, "--medium-width": mediumWidth, "--small-width": smallWidth };
 }
 
 function cellClass<Row>(column: Column<Row>): string {

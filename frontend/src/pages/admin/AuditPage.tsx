@@ -11,7 +11,7 @@ import type { AuditEvent } from "./types";
 import { useFetched, useList, useTableState } from "./useList";
 
 const COLUMNS: readonly Column<AuditEvent>[] = [
-  { id: "at", title: "When", sort: "down", width: "9.5rem", render: (event) => <time dateTime={event.at}>{formatTime(event.at)}</time> },
+  { id: "at", title: "When", sort: "down", width: "9.5rem", smallWidth: "6.25rem", render: (event) => <time class="cell-wraps-small" dateTime={event.at}>{formatTime(event.at)}</time> },
   {
     id: "actor",
     title: "Who",
@@ -23,6 +23,8 @@ const COLUMNS: readonly Column<AuditEvent>[] = [
     id: "action",
     title: "What",
     width: "26%",
+    mediumWidth: "34%",
+    smallWidth: "auto",
     render: (event) => (
       <>
         <span class="cell-main">

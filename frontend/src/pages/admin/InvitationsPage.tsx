@@ -23,6 +23,7 @@ const COLUMNS: readonly Column<Invitation>[] = [
     id: "who",
     title: "For",
     width: "26%",
+    smallWidth: "auto",
     render: (invitation) => (
       <>
         <span class="cell-main">{invitation.display_name || invitation.username || invitation.email || "Whoever has the link"}</span>
@@ -34,7 +35,7 @@ const COLUMNS: readonly Column<Invitation>[] = [
   { id: "note", title: "Note", hides: "medium", render: (invitation) => invitation.note || NOTHING },
   { id: "uses", title: "Used", width: "5.5rem", hides: "small", align: "end", render: (invitation) => `${String(invitation.use_count)} of ${String(invitation.max_uses)}` },
   { id: "state", title: "State", width: "6rem", hides: "small", render: (invitation) => <Badge kind={STATES[invitation.state][1]}>{STATES[invitation.state][0]}</Badge> },
-  { id: "expires_at", title: "Works until", sort: "up", width: "9.5rem", render: (invitation) => formatTime(invitation.expires_at) },
+  { id: "expires_at", title: "Works until", sort: "up", width: "9.5rem", smallWidth: "6.25rem", render: (invitation) => <span class="cell-wraps-small">{formatTime(invitation.expires_at)}</span> },
   { id: "created_by", title: "By", hides: "medium", width: "8rem", render: (invitation) => invitation.created_by ?? NOTHING },
 ];
 

@@ -24,7 +24,6 @@ const COLUMNS: readonly Column<AdminKernel>[] = [
   {
     id: "notebook",
     title: "Notebook",
-    width: "22%",
     render: (kernel, tabIndex) => (
       <>
         <a class="cell-main" href={projectUrl(kernel.project, kernel.document?.path ?? null)} tabIndex={tabIndex} title={kernel.document?.path}>
@@ -34,28 +33,28 @@ const COLUMNS: readonly Column<AdminKernel>[] = [
       </>
     ),
   },
-  { id: "owner", title: "Owner", sort: "up", hides: "small", width: "17%", render: (kernel, tabIndex) => (kernel.owner ? <PersonCell person={kernel.owner} tabIndex={tabIndex} /> : NOTHING) },
-  { id: "project", title: "Project", hides: "medium", render: (kernel) => <span title={`${kernel.team}/${kernel.project.slug}`}>{kernel.project.name}</span> },
-  { id: "state", title: "State", sort: "up", hides: "small", width: "8.5rem", render: (kernel) => <KernelStateCell kernel={kernel} /> },
+  { id: "owner", title: "Owner", sort: "up", hides: "small", width: "13.5%", mediumWidth: "22%", render: (kernel, tabIndex) => (kernel.owner ? <PersonCell person={kernel.owner} tabIndex={tabIndex} /> : NOTHING) },
+  { id: "project", title: "Project", hides: "medium", width: "11%", render: (kernel) => <span title={`${kernel.team}/${kernel.project.slug}`}>{kernel.project.name}</span> },
+  { id: "state", title: "State", sort: "up", hides: "small", width: "7rem", render: (kernel) => <KernelStateCell kernel={kernel} /> },
   {
     id: "memory_bytes",
     title: "Memory",
     sort: "down",
-    width: "9rem",
+    width: "8rem",
     render: (kernel) => <UseBar used={kernel.memory_bytes} limit={kernel.memory_limit_bytes} unit="bytes" label={`Memory of ${kernelTitle(kernel)}`} />,
   },
   {
     id: "cpu_cores",
-    title: "CPU",
+    title: "CPU cores",
     sort: "down",
     hides: "small",
-    width: "5.5rem",
+    width: "5.75rem",
     align: "end",
-    render: (kernel) => (kernel.cpu_cores === null ? NOTHING : <span title={kernel.cpu_limit_cores === null ? "No limit" : `At most ${formatQuantity(kernel.cpu_limit_cores, "cores")}`}>{formatQuantity(kernel.cpu_cores, "cores")}</span>),
+    render: (kernel) => (kernel.cpu_cores === null ? NOTHING : <span title={kernel.cpu_limit_cores === null ? "No limit" : `At most ${formatQuantity(kernel.cpu_limit_cores, "cores")}`}>{kernel.cpu_cores.toFixed(kernel.cpu_cores < 10 ? 2 : 1)}</span>),
   },
-  { id: "idle", title: "Idle for", hides: "small", width: "6rem", align: "end", render: (kernel) => idleFor(kernel) },
-  { id: "node", title: "Node", sort: "up", hides: "medium", width: "8%", render: (kernel) => kernel.node ?? NOTHING },
-  { id: "created_at", title: "Started", sort: "down", hides: "medium", width: "6.5rem", align: "end", render: (kernel) => <Ago time={kernel.created_at} /> },
+  { id: "idle", title: "Idle for", hides: "small", width: "5.5rem", align: "end", render: (kernel) => idleFor(kernel) },
+  { id: "node", title: "Node", sort: "up", hides: "medium", width: "6.5%", render: (kernel) => kernel.node ?? NOTHING },
+  { id: "created_at", title: "Started", sort: "down", hides: "medium", width: "5.75rem", align: "end", render: (kernel) => <Ago time={kernel.created_at} /> },
 ];
 
 /** Kernels with their live figures, and what an administrator can do about them. */

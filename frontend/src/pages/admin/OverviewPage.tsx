@@ -48,7 +48,7 @@ export function OverviewPage() {
           section="kernels"
           query="state=pending"
           figure={now.queue.length}
-          note={now.queue.length === 0 ? "Nobody waits" : now.queue.oldest_wait_s === null ? "" : `The longest for ${formatDuration(now.queue.oldest_wait_s)}`}
+          note={now.queue.length === 0 ? "Nobody waits" : now.queue.oldest_wait_s === null ? "" : `The longest for ${formatDuration(wholeMinutes(now.queue.oldest_wait_s))}`}
         />
         {isHub ? (
           <Tile title="Nodes up" section="nodes" figure={upCount} of={now.nodes.length} note={nodeNote(now)} />
@@ -107,6 +107,10 @@ function nodeNote(now: Overview): string {
   return [draining ? `${String(draining)} draining` : "", lost ? `${String(lost)} lost` : ""].filter(Boolean).join(" · ");
 }
 
+function wholeMinutes(seconds: number): number {
+  return seconds < 60 ? seconds : seconds - (seconds % 60);
+}
+
 type Counts = Overview["kernels"]["by_state"];
 
 function counted(counts: Counts): [KernelState, number][] {
@@ -122,7 +126,7 @@ function StateWords({ counts }: { counts: Counts }) {
       {shown.map(([state, count]) => (
         <span key={state} class="state-word">
           <span class={`kernel-dot kernel-dot-${state}`} aria-hidden="true" />
-          {count} {kernelStateTitle(state).toLowerCase()}
+          {count} {state === "pending" ? "waiting" : kernelStateTitle(state).toLowerCase()}
         </span>
       ))}
     </span>

@@ -26,15 +26,16 @@ const COLUMNS: readonly Column<AdminPerson>[] = [
     id: "display_name",
     title: "Name",
     sort: "up",
-    width: "26%",
+    width: "22%",
+    mediumWidth: "auto",
     render: (person, tabIndex) => <PersonCell person={person} tabIndex={tabIndex} isOnline={person.is_online} sub={[person.username, person.is_active ? "" : "disabled", person.is_administrator ? "administrator" : ""].filter(Boolean).join(" · ")} />,
   },
-  { id: "username", title: "Username", sort: "up", hides: "medium", width: "13%", render: (person) => <span class="muted">{person.username}</span> },
+  { id: "username", title: "Username", sort: "up", hides: "medium", width: "14%", render: (person) => <span class="muted">{person.username}</span> },
   {
     id: "role",
     title: "Status",
     hides: "small",
-    width: "8rem",
+    width: "7.25rem",
     render: (person) => (person.is_active ? person.is_administrator ? <Badge kind="accent">Administrator</Badge> : null : <Badge>Disabled</Badge>),
   },
   {
@@ -47,9 +48,9 @@ const COLUMNS: readonly Column<AdminPerson>[] = [
       return names ? <span title={names}>{names}</span> : NOTHING;
     },
   },
-  { id: "kernel_count", title: "Kernels", sort: "down", hides: "small", width: "5.5rem", align: "end", render: (person) => person.kernel_count || NOTHING },
-  { id: "memory", title: "Memory", hides: "medium", width: "6.5rem", align: "end", render: (person) => (person.memory_bytes ? formatQuantity(person.memory_bytes, "bytes") : NOTHING) },
-  { id: "storage_bytes", title: "Storage", sort: "down", hides: "small", width: "6.5rem", align: "end", render: (person) => (person.storage_bytes === null ? NOTHING : formatQuantity(person.storage_bytes, "bytes")) },
+  { id: "kernel_count", title: "Kernels", sort: "down", hides: "small", width: "5rem", align: "end", render: (person) => person.kernel_count || NOTHING },
+  { id: "memory", title: "Memory", hides: "medium", width: "5.75rem", align: "end", render: (person) => (person.memory_bytes ? formatQuantity(person.memory_bytes, "bytes") : NOTHING) },
+  { id: "storage_bytes", title: "Storage", sort: "down", hides: "small", width: "5.75rem", align: "end", render: (person) => (person.storage_bytes === null ? NOTHING : formatQuantity(person.storage_bytes, "bytes")) },
   { id: "last_seen_at", title: "Last seen", sort: "down", width: "6.5rem", align: "end", render: (person) => <Ago time={person.last_seen_at} /> },
 ];
 

@@ -23,6 +23,7 @@ const COLUMNS: readonly Column<AdminTeam>[] = [
     title: "Name",
     sort: "up",
     width: "30%",
+    smallWidth: "auto",
     render: (team, tabIndex) => (
       <>
         <a class="cell-main" href={adminUrl("teams", team.slug)} tabIndex={tabIndex}>
