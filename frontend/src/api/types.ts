@@ -5,10 +5,10 @@
 
 import type { components } from "./schema";
 
-type Schemas = components["schemas"];
+export type Schemas = components["schemas"];
 
 /** `Base` with some of its fields told more exactly; a field that `Base` does not have is an error. */
-type Refined<Base, Changes extends Partial<Record<keyof Base, unknown>>> = Omit<Base, keyof Changes> & Changes;
+export type Refined<Base, Changes extends Partial<Record<keyof Base, unknown>>> = Omit<Base, keyof Changes> & Changes;
 
 export type Role = "viewer" | "editor" | "owner";
 export type TeamRole = "member" | "admin";
@@ -29,13 +29,7 @@ export type KernelState =
   | "lost";
 
 export type Team = Refined<Schemas["TeamOut"], { role: TeamRole }>;
-/** What a person administers: the whole hub, at least one shared team, or nothing. */
-export type Administers = "hub" | "teams" | null;
-export type Me = Refined<Schemas["MeOut"], { theme: Theme; teams: Team[] }> & {
-  administers: Administers;
-  acting_as: { administrator: string; username: string; ends_at: string } | null;
-  acted_on_by: { administrator: string; started_at: string }[];
-};
+export type Me = Refined<Schemas["MeOut"], { theme: Theme; teams: Team[] }>;
 export type LoginSession = Schemas["LoginSessionOut"];
 export type ApiToken = Schemas["TokenOut"];
 export type CreatedToken = Schemas["NewTokenOut"];

@@ -6,6 +6,7 @@ import { changeMe, chooseTheme, me } from "../store/me";
 import { Button } from "../ui/Button";
 import { Field } from "../ui/Dialog";
 import { toast, toastError } from "../ui/toast";
+import { ActedAs } from "./ActedAs";
 import { LoginSessions } from "./LoginSessions";
 import { Tokens } from "./Tokens";
 import { TopBar } from "./TopBar";
@@ -23,6 +24,7 @@ export function AccountPage() {
         <Password />
         <Tokens />
         <LoginSessions />
+        <ActedAs />
       </main>
     </div>
   );

@@ -51,7 +51,9 @@ export function closeAnnouncement(announcement: Announcement): void {
 /** Keeps them up to date while somebody is signed in and looks. */
 export function watchAnnouncements(): void {
   const refresh = () => {
-    if (me.data.peek() !== null && document.visibilityState === "visible") void announcements.refresh();
+    if (me.data.peek() === null || document.visibilityState !== "visible") return;
+    void announcements.refresh();
+    void me.refresh(); // whether somebody acts in one's name
   };
   me.data.subscribe((person) => {
     if (person !== null && announcements.data.peek() === null) void announcements.refresh();

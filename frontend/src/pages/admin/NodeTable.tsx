@@ -73,7 +73,7 @@ const COLUMNS: readonly Column<HubNode>[] = [
     align: "end",
     render: (node) => (node.slot_count === null ? node.kernel_count : `${String(node.kernel_count)} of ${String(node.slot_count)}`),
   },
-  { id: "provisioner", title: "Isolation", hides: "medium", width: "6rem", render: (node) => node.provisioner ?? NOTHING },
+  { id: "provisioner", title: "Isolation", hides: "medium", width: "6rem", render: (node) => node.isolation ?? node.provisioner ?? NOTHING },
   { id: "last_seen_at", title: "Last seen", sort: "down", hides: "medium", width: "6rem", align: "end", render: (node) => <Ago time={node.last_seen_at} /> },
 ];
 

@@ -11,6 +11,7 @@ import { showLayer } from "../../ui/layers";
 import { openMenu } from "../../ui/Menu";
 import { Loading } from "../../ui/Progress";
 import { toast } from "../../ui/toast";
+import { browserName } from "../LoginSessions";
 import { fieldProblems } from "./fieldProblems";
 import { KernelTable } from "./KernelTable";
 import { Ago, Badge, Facts, Failed, NOTHING, PageHead, Section } from "./parts";
@@ -126,7 +127,7 @@ function SignIns({ all }: { all: readonly SignIn[] }) {
       {all.slice(0, MOST_SIGN_INS).map((signIn, index) => (
         <li key={`${signIn.at} ${String(index)}`}>
           <span class="truncate" title={signIn.user_agent}>
-            {browserOf(signIn.user_agent)} <span class="muted">{signIn.address}</span>
+            {browserName(signIn.user_agent)} <span class="muted">{signIn.address}</span>
           </span>
           <span class="muted" title={formatTime(signIn.at)}>
             {signIn.is_open ? "open, " : ""}
@@ -136,16 +137,6 @@ function SignIns({ all }: { all: readonly SignIn[] }) {
       ))}
     </ul>
   );
-}
-
-/** "Firefox on Linux", or the start of what the browser calls itself. */
-export function browserOf(agent: string): string {
-  const browser = [/Edg\//, /OPR\//, /Firefox\//, /Chrome\//, /Safari\//].findIndex((pattern) => pattern.test(agent));
-  const system = [/Windows/, /iPhone|iPad/, /Mac OS X/, /Android/, /Linux/].findIndex((pattern) => pattern.test(agent));
-  const shown = ["Edge", "Opera", "Firefox", "Chrome", "Safari"][browser];
-  const where = ["Windows", "iOS", "macOS", "Android", "Linux"][system];
-  if (!shown) return agent.slice(0, 40) || "An unnamed program";
-  return where ? `${shown} on ${where}` : shown;
 }
 
 function openEdit(person: PersonDetail, onChanged: (person: PersonDetail) => void): void {
