@@ -72,7 +72,7 @@ class RelayLog:
             self._total_bytes += len(message)
             self._entries.append(LogEntry(client, message, self._total_bytes))
             if self.kept_bytes > self._max_kept_bytes:
-                self._evict()
+                self._evict(self._max_kept_bytes * 9 // 10)
 
     def bytes_after(self, seq: int) -> int:
         """Of the kept messages after `seq`."""
@@ -155,10 +155,15 @@ class RelayLog:
             lowest = min(lowest, known.seq)
         self._forget_up_to(lowest)
 
-    def _evict(self) -> None:
+    def shrink(self, max_kept_bytes: int) -> None:
+        """Lets go of the oldest until about so much is kept. Whoever lacks them is told how many."""
+        if self.kept_bytes > max_kept_bytes:
+            self._evict(max_kept_bytes)
+
+    def _evict(self, max_kept_bytes: int) -> None:
         """The oldest go, whoever lacks them; never the newest."""
         index = self._forgotten
-        goal = self._total_bytes - self._max_kept_bytes * 9 // 10
+        goal = self._total_bytes - max_kept_bytes
         while index < len(self._entries) - 1 and self._entries[index].end_bytes < goal:
             index += 1
         self._forget_up_to(self.head - len(self._entries) + index)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from kernels_app.bus.channel_messages import InvalidChannelMessage
 from kernels_app.bus.envelopes import encode
@@ -49,6 +49,8 @@ RETRY_S = 0.1
 # A web process says something every five seconds while it has clients here.
 SILENT_S = 30.0
 SWEEP_S = 1.0
+# The logs of all kernels of the node together. Above it the largest lose their oldest messages, however many there are.
+MAX_KEPT_BYTES = 512 * 1024 * 1024
 _GONE = "This kernel does not run any more."
 
 
@@ -87,6 +89,8 @@ class NodeRelay:
         self._find = find
         self._loop = asyncio.get_running_loop()
         self._readers: dict[Mailbox, _Reader] = {}
+        # Those that know a client, here or away.
+        self._kernels: dict[KernelRelay, None] = {}
         self._wake = asyncio.Event()
         self._rate = 0.0
         self._counted: dict[KernelId, int] = {}
@@ -149,6 +153,7 @@ class NodeRelay:
         if before is not None and before.mailbox not in (None, reader.mailbox):
             self._check(kernel, before.mailbox)
         reader.kernels.add(kernel)
+        self._kernels[kernel] = None
         live_seq = kernel.cursors.setdefault(reader.mailbox, kernel.log.head)
         reader.items.append(Joined(kernel.kernel_id, item.client, seq, live_seq, lost_count))
         if kernel.gone_reason is not None:
@@ -272,15 +277,35 @@ class NodeRelay:
         while True:
             await asyncio.sleep(SWEEP_S)
             now_s = self._loop.time()
-            kernels: dict[KernelRelay, None] = {}
             for reader in list(self._readers.values()):
-                kernels.update(dict.fromkeys(reader.kernels))
                 if now_s - reader.heard_s > SILENT_S:
                     self._drop(reader, now_s)
-            for kernel in kernels:
-                kernel.forget()
-                kernel.log.drop_away(now_s)
-            await self._count_connections(kernels)
+            self.tidy(now_s)
+            await self._count_connections()
+
+    def tidy(self, now_s: float) -> None:
+        """Lets go of what nobody needs. Called every second."""
+        for kernel in list(self._kernels):
+            kernel.forget()
+            kernel.log.drop_away(now_s)
+            if not kernel.log.clients or self._find(kernel.kernel_id) is not kernel:
+                del self._kernels[kernel]
+        self._bound(self._kernels)
+
+    def _bound(self, kernels: Collection[KernelRelay]) -> None:
+        """Keeps the logs of the node within their bound: all above an equal share give up the same part of the rest."""
+        excess = sum(kernel.log.kept_bytes for kernel in kernels) - MAX_KEPT_BYTES
+        if excess <= 0:
+            return
+        share = MAX_KEPT_BYTES // len(kernels)
+        above = sum(max(0, kernel.log.kept_bytes - share) for kernel in kernels)
+        for kernel in kernels:
+            surplus = kernel.log.kept_bytes - share
+            if surplus > 0:
+                kernel.log.shrink(kernel.log.kept_bytes - excess * surplus // above)
+        logger.warning(
+            "Messages for clients that are away or too slow were %d bytes too many: the oldest went.", excess
+        )
 
     def _drop(self, reader: _Reader, now_s: float) -> None:
         """The web process is gone: its clients are expected at another."""
@@ -290,8 +315,8 @@ class NodeRelay:
                 kernel.log.leave(client, reader.mailbox, -1, is_over=False, now_s=now_s)
             kernel.check_mailbox(reader.mailbox)
 
-    async def _count_connections(self, kernels: dict[KernelRelay, None]) -> None:
-        counts = {kernel.kernel_id: kernel.connection_count for kernel in kernels}
+    async def _count_connections(self) -> None:
+        counts = {kernel.kernel_id: kernel.connection_count for kernel in self._kernels}
         try:
             for kernel_id in {*counts, *self._counted}:
                 count = counts.get(kernel_id, 0)

@@ -1,0 +1,306 @@
+"""The node's side of raw kernel channels, between web processes and kernels that are made here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import pytest
+
+from kernels_app.bus.channel_messages import ChannelName, pack_message
+from kernels_app.bus.envelopes import decode_mail
+from kernels_app.bus.identifiers import KernelId, Mailbox, NodeId, StreamId, mailbox_stream
+from kernels_app.bus.memory import MemoryTransport
+from kernels_app.bus.memory_store import MemoryStore
+from kernels_app.bus.relay_envelopes import (
+    Delivered,
+    Fetch,
+    Forgotten,
+    Gone,
+    Join,
+    Joined,
+    Leave,
+    MailItem,
+    Messages,
+    RelayCommand,
+    RelayItem,
+    RelayMail,
+    Say,
+)
+from kernels_app.bus.transport import Publication, TransportError
+from kernels_app.node import relaying
+from kernels_app.node.relay_kernel import KernelRelay
+from kernels_app.node.relay_log import AWAY_S
+from kernels_app.node.relaying import NodeRelay
+from kernels_app.node.zeromq.frames import KernelMessage
+
+FENCE = 7
+KERNEL, OTHER = KernelId("kernel"), KernelId("other")
+DEADLINE_S = 5
+
+
+class FlakyTransport(MemoryTransport):
+    """Fails so many writes: `is_written` says whether what failed was written all the same."""
+
+    failures = 0
+    is_written = False
+
+    async def write(self, publications: Sequence[Publication]) -> list[StreamId | None]:
+        if self.failures:
+            self.failures -= 1
+            if self.is_written:
+                await super().write(publications)
+            raise TransportError("away")
+        return await super().write(publications)
+
+
+class Node:
+    """A NodeRelay with two kernels, as its host has it."""
+
+    def __init__(self) -> None:
+        self.transport = FlakyTransport(MemoryStore())
+        self.said: list[tuple[ChannelName, list[bytes]]] = []
+        self.pressure: list[bool] = []
+        self.kernels: dict[KernelId, KernelRelay] = {}
+        self.relay = NodeRelay(
+            node_id=NodeId("node"), fence=FENCE, transport=self.transport, find=self.kernels.get
+        )
+        for kernel_id in (KERNEL, OTHER):
+            kernel = KernelRelay(
+                kernel_id, send=self._send, on_news=self.relay.on_news, on_pressure=self.pressure.append
+            )
+            kernel.open()
+            self.kernels[kernel_id] = kernel
+        self._numbers: dict[str, int] = {}
+        self._read: dict[str, StreamId] = {}
+
+    def _send(self, channel: ChannelName, signed: list[bytes], buffers: list[bytes]) -> bool:
+        self.said.append((channel, [*signed, *buffers]))
+        return True
+
+    def tell(self, *items: RelayItem, mailbox: str = "web", read_bytes: int = 0) -> RelayCommand:
+        number = self._numbers[mailbox] = self._numbers.get(mailbox, 0) + 1
+        command = RelayCommand(
+            fence=FENCE, mailbox=Mailbox(mailbox), number=number, read_bytes=read_bytes, items=list(items)
+        )
+        self.relay.handle(command)
+        return command
+
+    async def mail(self, mailbox: str = "web") -> list[MailItem]:
+        """What came since the last look."""
+        log = mailbox_stream(Mailbox(mailbox))
+        found: list[MailItem] = []
+        for entry in await self.transport.read_log(log, after=self._read.get(mailbox, StreamId("0-0"))):
+            self._read[mailbox] = entry.id
+            decoded = decode_mail(entry.payload)
+            assert isinstance(decoded, RelayMail)
+            assert (decoded.node_id, decoded.fence) == (NodeId("node"), FENCE)
+            found += decoded.items
+        return found
+
+    async def until(self, is_there: Callable[[list[MailItem]], bool], mailbox: str = "web") -> list[MailItem]:
+        """All mail up to the moment when `is_there`."""
+        found: list[MailItem] = []
+        async with asyncio.timeout(DEADLINE_S):
+            while not is_there(found):
+                await asyncio.sleep(0.001)
+                found += await self.mail(mailbox)
+        return found
+
+    def publish(self, *texts: bytes, kernel_id: KernelId = KERNEL) -> None:
+        for text in texts:
+            self.kernels[kernel_id].hear("iopub", message_of("stream", text))
+
+
+def message_of(msg_type: str, content: bytes, parent_id: str = "") -> KernelMessage:
+    header = b'{"msg_id": "k", "msg_type": "%b"}' % msg_type.encode()
+    return KernelMessage(msg_type, "k", parent_id, header, b"{}", content)
+
+
+def request(msg_id: str) -> bytes:
+    header = b'{"msg_id": "%b", "msg_type": "execute_request"}' % msg_id.encode()
+    return pack_message("shell", [header, b"{}", b"{}", b"{}"])
+
+
+def texts_of(items: Sequence[MailItem]) -> list[bytes]:
+    """The contents of the kernel's messages, in the order they came."""
+    return [
+        message.rpartition(b"{}")[2]
+        for item in items
+        if isinstance(item, Messages)
+        for message in item.messages
+    ]
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[Node]:
+    made = Node()
+    running = asyncio.create_task(made.relay.run())
+    yield made
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_client_hears_what_its_kernel_sends_and_nothing_of_another(node: Node) -> None:
+    node.tell(Join(KERNEL, "a"))
+    node.publish(b"1", b"2")
+    node.publish(b"not for it", kernel_id=OTHER)
+    items = await node.until(lambda found: len(texts_of(found)) == 2)
+    assert texts_of(items) == [b"1", b"2"]
+    assert items[0] == Joined(KERNEL, "a", 0, 0)
+
+
+async def test_a_reply_goes_to_who_asked_and_a_status_to_all(node: Node) -> None:
+    node.tell(Join(KERNEL, "a"), Join(KERNEL, "b"), Say(KERNEL, "b", request("r1")))
+    assert [channel for channel, _ in node.said] == ["shell"]
+    node.kernels[KERNEL].hear("iopub", message_of("status", b"busy", "r1"))
+    node.kernels[KERNEL].hear("shell", message_of("execute_reply", b"ok", "r1"))
+    node.kernels[KERNEL].hear("shell", message_of("execute_reply", b"of nobody", "r2"))
+    items = await node.until(lambda found: len(texts_of(found)) == 2)
+    clients = [client for item in items if isinstance(item, Messages) for client in item.clients]
+    assert clients == ["", "b"]
+
+
+async def test_a_repeated_command_is_said_to_the_kernel_once(node: Node) -> None:
+    node.tell(Join(KERNEL, "a"))
+    command = node.tell(Say(KERNEL, "a", request("r1")))
+    node.relay.handle(command)
+    assert len(node.said) == 1
+
+
+async def test_what_a_client_says_wrongly_is_dropped_and_the_next_is_heard(node: Node) -> None:
+    iopub = pack_message("iopub", [b'{"msg_id": "x", "msg_type": "stream"}', b"{}", b"{}", b"{}"])
+    no_header = pack_message("shell", [b"nonsense", b"{}", b"{}", b"{}"])
+    node.tell(
+        Join(KERNEL, "a"),
+        Say(KERNEL, "a", b"garbage"),
+        Say(KERNEL, "a", iopub),
+        Say(KERNEL, "a", no_header),
+        Say(KERNEL, "a", request("good")),
+    )
+    assert len(node.said) == 1
+
+
+async def test_a_command_for_an_earlier_life_of_the_node_does_nothing_but_tell_so(node: Node) -> None:
+    stale = RelayCommand(
+        fence=FENCE - 1,
+        mailbox=Mailbox("web"),
+        number=1,
+        read_bytes=0,
+        items=[Say(KERNEL, "a", request("r"))],
+    )
+    node.relay.handle(stale)
+    items = await node.until(bool)
+    assert isinstance(items[0], Gone)
+    assert node.said == []
+
+
+async def test_a_web_process_the_node_does_not_know_is_asked_to_join_again(node: Node) -> None:
+    node._numbers["web"] = 41
+    node.tell(Delivered(KERNEL, "a", 3))
+    assert await node.until(bool) == [Forgotten()]
+
+
+async def test_joining_a_kernel_that_is_not_there_says_so(node: Node) -> None:
+    node.tell(Join(KernelId("nobody"), "a"))
+    [gone] = await node.until(bool)
+    assert isinstance(gone, Gone)
+    assert gone.kernel_id == KernelId("nobody")
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+async def test_what_could_not_be_written_is_written_again_in_order(node: Node, is_written: bool) -> None:
+    node.tell(Join(KERNEL, "a"))
+    await node.until(bool)
+    node.transport.failures, node.transport.is_written = 2, is_written
+    node.publish(b"1", b"2")
+    items = await node.until(lambda found: b"2" in texts_of(found)[-1:] and not node.transport.failures)
+    numbers = {seq for item in items if isinstance(item, Messages) for seq in item.seqs}
+    assert numbers == {1, 2}  # a repeat carries the same numbers
+    node.publish(b"3")
+    assert texts_of(await node.until(lambda found: b"3" in texts_of(found)))[-1] == b"3"
+
+
+async def test_a_client_that_comes_back_fetches_what_it_missed(node: Node) -> None:
+    node.tell(Join(KERNEL, "a"))
+    node.publish(b"1", b"2", b"3")
+    await node.until(lambda found: len(texts_of(found)) == 3)
+    node.tell(Leave(KERNEL, "a", 1, is_over=False))
+    node.publish(b"4")
+    node.tell(Join(KERNEL, "a"), mailbox="web-2")
+    [joined] = await node.until(bool, "web-2")
+    assert joined == Joined(KERNEL, "a", 1, 4)
+    node.tell(Fetch(KERNEL, "a", 1), mailbox="web-2")
+    assert texts_of(await node.until(bool, "web-2")) == [b"2", b"3", b"4"]
+    assert await node.mail("web") == []
+
+
+async def test_the_messages_of_a_killed_web_process_wait_for_its_clients(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relaying, "SWEEP_S", 0.01)
+    monkeypatch.setattr(relaying, "SILENT_S", 0.05)
+    node.tell(Join(KERNEL, "a"))
+    node.publish(b"1")
+    async with asyncio.timeout(DEADLINE_S):
+        while node.kernels[KERNEL].cursors:
+            await asyncio.sleep(0.005)  # nobody says anything any more
+    node.publish(b"2")
+    node.tell(Join(KERNEL, "a"), mailbox="web-2")
+    node.tell(Fetch(KERNEL, "a", 0), mailbox="web-2")
+    assert texts_of(await node.until(lambda found: len(found) > 1, "web-2")) == [b"1", b"2"]
+
+
+async def test_the_end_of_a_kernel_comes_after_all_it_sent(node: Node) -> None:
+    node.tell(Join(KERNEL, "a"))
+    node.publish(b"last words")
+    node.kernels[KERNEL].end("It was stopped.")
+    items = await node.until(lambda found: any(isinstance(item, Gone) for item in found))
+    assert texts_of(items)[0] == b"last words"
+    assert items[-1] == Gone(KERNEL, "It was stopped.")
+
+
+async def test_a_web_process_that_does_not_read_gets_no_more_and_then_the_rest(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relaying, "UNREAD_BYTES", 10_000)
+    monkeypatch.setattr(relaying, "MAIL_BYTES", 2_000)
+    node.tell(Join(KERNEL, "a"))
+    node.publish(*(b"%03d" % number + b"x" * 1_000 for number in range(50)))
+    await asyncio.sleep(0.05)
+    unread = texts_of(await node.mail())
+    assert 9 <= len(unread) < 20
+    node.tell(read_bytes=1_000_000)
+    rest = texts_of(await node.until(lambda found: len(texts_of(found)) == 50 - len(unread)))
+    assert [int(text[:3]) for text in [*unread, *rest]] == list(range(50))
+
+
+async def test_who_is_away_for_too_long_is_forgotten_with_what_was_kept_for_them(node: Node) -> None:
+    node.tell(Join(KERNEL, "a"))
+    node.tell(Leave(KERNEL, "a", 0, is_over=False))
+    node.publish(b"for a")
+    now_s = asyncio.get_running_loop().time()
+    node.relay.tidy(now_s + AWAY_S - 1)
+    assert node.kernels[KERNEL].log.kept_bytes > 0
+    node.relay.tidy(now_s + AWAY_S + 1)
+    assert (node.kernels[KERNEL].log.kept_bytes, node.kernels[KERNEL].log.clients) == (0, {})
+
+
+async def test_all_logs_of_a_node_together_are_bounded_and_losers_are_told(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relaying, "MAX_KEPT_BYTES", 50_000)
+    for kernel_id, count in ((KERNEL, 90), (OTHER, 10)):
+        node.tell(Join(kernel_id, "a"))
+        node.tell(Leave(kernel_id, "a", 0, is_over=False))
+        node.publish(*(b"x" * 1_000 for _ in range(count)), kernel_id=kernel_id)
+    small = node.kernels[OTHER].log.kept_bytes
+    node.relay.tidy(asyncio.get_running_loop().time())
+    assert node.kernels[OTHER].log.kept_bytes == small
+    assert sum(kernel.log.kept_bytes for kernel in node.kernels.values()) <= 52_000
+    await node.until(lambda found: len(found) >= 2)  # the first two joined
+    node.tell(Join(KERNEL, "a"))
+    joined = (await node.until(bool))[0]
+    assert isinstance(joined, Joined)
+    assert joined.lost_count == 90 - (node.kernels[KERNEL].log.head - joined.seq)
+    assert joined.lost_count > 30
