@@ -52,22 +52,23 @@ LIMIT_S = 3600  # a check that hangs is a check that fails
 ALL = ("lint", "types", "imports", "frontend", "python")
 
 
-def install_browser() -> None:
-    """Debian's Chromium for the browser tests, when there is none and we may install it."""
-    if shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"):
-        return
-    if shutil.which("apt-get") and os.geteuid() == 0:
-        print("installing chromium for the browser tests …", flush=True)
+def install_system_programs() -> None:
+    """Debian's Chromium and bubblewrap for the tests, when they are missing and we may install them."""
+    browsers = ("chromium", "chromium-browser", "google-chrome")
+    missing: list[str] = []
+    if not any(shutil.which(name) for name in browsers):
+        missing += ["chromium", "fonts-dejavu-core"]
+    if not shutil.which("bwrap"):
+        missing.append("bubblewrap")
+    if missing and shutil.which("apt-get") and os.geteuid() == 0:
+        print(f"installing {' '.join(missing)} for the tests …", flush=True)
         environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-        subprocess.run(["apt-get", "update", "-qq"], env=environment, check=False, stdout=subprocess.DEVNULL)
-        subprocess.run(
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core"],
-            env=environment,
-            check=False,
-            stdout=subprocess.DEVNULL,
-        )
-    if not shutil.which("chromium"):
+        for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
+            subprocess.run(["apt-get", *words], env=environment, check=False, stdout=subprocess.DEVNULL)
+    if not any(shutil.which(name) for name in browsers):
         sys.exit("The browser tests need Chromium: apt-get install chromium")
+    if not shutil.which("bwrap"):
+        print("Without bubblewrap the tests of sandboxes are skipped: apt-get install bubblewrap", flush=True)
 
 
 def main(names: list[str]) -> int:
@@ -77,7 +78,7 @@ def main(names: list[str]) -> int:
         print(f"which check? one or more of: all {' '.join(CHECKS)}", file=sys.stderr)
         return 2
     if "python" in wanted:
-        install_browser()
+        install_system_programs()
     failed = []
     for name in wanted:
         for title, command in CHECKS[name]:

@@ -69,7 +69,7 @@ def read_config(environment: Mapping[str, str]) -> NodeConfig:
     node_id = environment.get("NODE_ID") or socket.gethostname()
     if not _NODE_ID.match(node_id):
         raise ConfigError("NODE_ID may have letters, digits, '.', '_' and '-', at most 64.")
-    provisioner = environment.get("NODE_PROVISIONER") or "process"
+    provisioner = environment.get("NODE_PROVISIONER") or "auto"
     if provisioner not in PROVISIONERS:
         raise ConfigError(f"NODE_PROVISIONER is one of {', '.join(PROVISIONERS)}: {provisioner}")
     is_docker = provisioner == "docker"
