@@ -21,6 +21,7 @@ SCENARIOS = (
     "slow_reader",
     "browser",
     "rest_while_busy",
+    "noisy_neighbour",
     "idle_hub",
 )
 
