@@ -43,5 +43,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("frame/<str:build>/<path:name>", frontend.output_frame, name="output-frame"),
     # The app routes these itself; what it does not know it says so.
     path("", frontend.app_page, name="app"),
-    re_path(r"^(?P<path>(?:p|account|teams|admin)(?:/.*)?)$", frontend.app_page, name="app-page"),
+    re_path(r"^(?P<path>(?:p|account|usage|teams|admin)(?:/.*)?)$", frontend.app_page, name="app-page"),
 ]

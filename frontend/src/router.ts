@@ -5,6 +5,7 @@ export type Route =
   | { page: "dashboard" }
   | { page: "project"; team: string; project: string; path: string | null }
   | { page: "account" }
+  | { page: "usage" }
   | { page: "teams"; team: string | null }
   | { page: "admin"; section: string; item: string | null }
   | { page: "not-found" };
@@ -19,7 +20,7 @@ export function parseRoute(pathname: string): Route {
   }
   const [first, team, project, marker, ...rest] = parts;
   if (first === undefined) return { page: "dashboard" };
-  if (first === "account" && team === undefined) return { page: "account" };
+  if ((first === "account" || first === "usage") && team === undefined) return { page: first };
   if (first === "teams" && project === undefined) return { page: "teams", team: team ?? null };
   // Django's own admin, drawn by the server.
   if (first === "admin" && team !== "records" && marker === undefined) return { page: "admin", section: team ?? "overview", item: project ?? null };

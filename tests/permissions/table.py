@@ -219,7 +219,7 @@ VIEWS: dict[str, Need] = {
     "/admin/records/login/": Need.ANYONE,
     "/frame/<str:build>/<path:name>": Need.ANYONE,
     "/": Need.ANYONE,  # sends who is not signed in to sign in
-    "/(?P<path>(?:p|account|teams|admin)(?:/.*)?)": Need.ANYONE,
+    "/(?P<path>(?:p|account|usage|teams|admin)(?:/.*)?)": Need.ANYONE,
 }
 
 # Views of django-ninja that hold nothing of anybody.

@@ -49,6 +49,8 @@ export type Version = Refined<Schemas["VersionOut"], { reason: VersionReason }>;
 export type Kernel = Refined<Schemas["KernelOut"], { state: KernelState }>;
 export type Kernelspec = Schemas["KernelspecOut"];
 export type Usage = Schemas["QuotaOut"];
+export type ProjectUse = Schemas["ProjectUseOut"];
+export type DayUse = Schemas["DayUseOut"];
 
 /** What `POST projects/{id}/documents` answers. */
 export type OpenedDocument = Refined<Schemas["OpenedDocumentOut"], { role: Role }>;

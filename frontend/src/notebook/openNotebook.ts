@@ -18,6 +18,7 @@ import { languageOfKernel, type LanguageName } from "../editor/languages";
 import { LiveEditors } from "../editor/liveEditors";
 import { CloseCode, HubSocket } from "../socket";
 import { createOutputLog, type OutputLog } from "../store/outputLog";
+import { explainRefusal } from "../panels/QuotaDialog";
 import { toast } from "../ui/toast";
 import { RunsClient } from "./runsClient";
 import { CellSelection } from "./selection";
@@ -106,7 +107,7 @@ export class OpenNotebook {
     this.runs = new RunsClient({
       log: this.log,
       connect: (handlers) => new HubSocket({ ...handlers, url: `/ws/runs/${info.id}` }),
-      onRefused: (error) => toast({ text: error.message, kind: "error" }),
+      onRefused: (error) => explainRefusal(error, { label: "Start it again", run: () => this.runs.start(this.kernelspecName.peek() ?? undefined) }),
     });
     this.versions = new NotebookVersions(info.id, () => documentToNbformat(this.doc), this.provider.hasUnsentEdits);
     this.log.onGap(() => this.runs.resume());
@@ -169,7 +170,7 @@ export class OpenNotebook {
 
   async loadKernelspecs(): Promise<void> {
     try {
-      this.kernelspecs.value = await requestJson<Kernelspec[]>("kernelspecs");
+      this.kernelspecs.value = await requestJson<Kernelspec[]>("kernelspecs", { query: { project: this.info.project_id } });
     } catch {
       // The picker asks again when it is opened.
     }

@@ -1,11 +1,10 @@
 /** Running: which cells, in what order, and what happens around it. */
 
 import { requestJson } from "../api/client";
-import { messageOf } from "../api/errors";
 import { notebookOf } from "../crdt/schema";
 import { CellOperation } from "../crdt/operations";
+import { explainRefusal } from "../panels/QuotaDialog";
 import { confirm } from "../ui/Dialog";
-import { toast } from "../ui/toast";
 import * as Y from "yjs";
 import { addCell } from "./cellActions";
 import type { OpenNotebook } from "./openNotebook";
@@ -29,7 +28,8 @@ export async function runCells(notebook: OpenNotebook, ids: readonly string[]): 
     // Which kernel: the hub knows what the notebook asks for, and what serves where that is not installed.
     await notebook.runs.run(cells);
   } catch (error) {
-    if (error instanceof RunsError && error.error.code !== "cancelled") toast({ kind: "error", text: error.message });
+    if (!(error instanceof RunsError) || error.error.code === "cancelled") return;
+    explainRefusal(error, { label: "Run again", run: () => void runCells(notebook, ids) });
   }
 }
 
@@ -102,7 +102,7 @@ export async function chooseKernel(notebook: OpenNotebook, name: string): Promis
   try {
     await requestJson(`documents/${notebook.info.id}/kernel`, { method: "PUT", json: { kernelspec_name: name } });
   } catch (error) {
-    toast({ kind: "error", text: messageOf(error) });
+    explainRefusal(error, { label: "Start it again", run: () => void chooseKernel(notebook, name) });
     return;
   }
   if (!spec || !notebook.canEdit.peek()) return;

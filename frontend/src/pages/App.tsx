@@ -19,6 +19,7 @@ import { OfflineBanner } from "./OfflineBanner";
 import { ProjectGate } from "./ProjectGate";
 
 const AdminPage = lazyPage(() => import("./admin/AdminPage").then((module) => module.AdminPage));
+const UsagePage = lazyPage(() => import("./UsagePage").then((module) => module.UsagePage));
 const MyTeamsPage = lazyPage(() => import("./teams/MyTeamsPage").then((module) => module.MyTeamsPage));
 
 /** The page the address names, and what may lie above any page. */
@@ -53,6 +54,8 @@ function Page({ current }: { current: Route }) {
       return <ProjectGate key={`${current.team}/${current.project}`} team={current.team} slug={current.project} path={current.path} />;
     case "account":
       return <AccountPage />;
+    case "usage":
+      return <UsagePage />;
     case "teams":
       return <MyTeamsPage team={current.team} />;
     case "admin":
@@ -91,6 +94,7 @@ const APP_COMMANDS = [
   { id: "app.help", title: "Show keyboard shortcuts", group: "Everywhere", keys: ["F1"], whileTyping: true, run: openHelp },
   { id: "app.go-dashboard", title: "Go to my projects", group: "Everywhere", run: () => navigate("/") },
   { id: "app.go-account", title: "Go to my account", group: "Everywhere", run: () => navigate("/account") },
+  { id: "app.go-usage", title: "Go to my usage", group: "Everywhere", run: () => navigate("/usage") },
   { id: "app.go-teams", title: "Go to my teams", group: "Everywhere", run: () => navigate("/teams") },
   { id: "app.go-admin", title: "Go to the admin panel", group: "Everywhere", when: () => Boolean(me.data.value?.administers), run: () => navigate(adminUrl("overview")) },
   { id: "app.theme-light", title: "Theme: light", group: "Everywhere", run: () => chooseTheme("light") },
@@ -99,7 +103,7 @@ const APP_COMMANDS = [
   { id: "app.sign-out", title: "Sign out", group: "Everywhere", run: signOut },
 ];
 
-const TITLES: Readonly<Record<Route["page"], string>> = { dashboard: "Projects", account: "Account", teams: "Teams", admin: "Admin", project: "Project", "not-found": "Not found" };
+const TITLES: Readonly<Record<Route["page"], string>> = { dashboard: "Projects", account: "Account", usage: "Usage", teams: "Teams", admin: "Admin", project: "Project", "not-found": "Not found" };
 
 effect(() => {
   // The project page names its file itself, the admin panel its part.

@@ -3,7 +3,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import type { Project } from "../api/types";
 import { ActivityBar } from "../panels/ActivityBar";
 import { FilesPanel } from "../panels/FilesPanel";
-import { kernelspecs } from "../panels/fileMenus";
+import { loadKernelspecs } from "../panels/fileMenus";
 import { RunningPanel } from "../panels/RunningPanel";
 import { StatusBar } from "../panels/StatusBar";
 import { TrashPanel } from "../panels/TrashPanel";
@@ -109,7 +109,7 @@ function useProjectLife(work: OpenProject, project: Project): void {
       void kernels.refresh();
     };
     refresh();
-    void kernelspecs.refresh();
+    loadKernelspecs(project.id);
     const stopFollowing = followProject(project.id, work.files.openFolders, {
       onHint: (hint) => {
         if (hint.type === "files") void work.files.hint(hint.path);

@@ -70,6 +70,7 @@ function PersonButton() {
           event.currentTarget,
           [
             { label: `Account (${person.username})`, icon: "user", run: () => navigate("/account") },
+            { label: "Usage", icon: "gauge", run: () => navigate("/usage") },
             { label: "Teams", icon: "people", run: () => navigate("/teams") },
             ...(person.administers ? [{ label: "Admin panel", icon: "settings" as const, run: () => navigate(adminUrl("overview")) }] : []),
             "separator",

@@ -1,5 +1,5 @@
 import type { Usage } from "../api/types";
-import { amountText, figuresOf, originText, shareText } from "../store/quotas";
+import { amountText, figuresOf, isNear, originText, shareText } from "../store/quotas";
 import { Meter } from "../ui/Progress";
 
 /** What I use of what I may, on the dashboard. */
@@ -8,7 +8,9 @@ export function UsageCard({ quotas }: { quotas: readonly Usage[] }) {
   if (shown.length === 0) return null;
   return (
     <section class="card">
-      <h2>Usage</h2>
+      <h2>
+        <a href="/usage">Usage</a>
+      </h2>
       <dl class="usage">
         {shown.map((quota) => {
           const figures = figuresOf(quota);
@@ -19,6 +21,7 @@ export function UsageCard({ quotas }: { quotas: readonly Usage[] }) {
               {figures && (
                 <dd class="usage-meter">
                   <Meter used={figures.used} limit={figures.limit} label={quota.title} />
+                  {isNear(figures) && <a href="/usage">{figures.used < figures.limit ? "Nearly used up: what to do" : "Used up: what to do"}</a>}
                 </dd>
               )}
             </div>

@@ -4,8 +4,15 @@ import { Resource } from "../store/resource";
 import type { MenuItem } from "../ui/Menu";
 import type { FileActions } from "./fileActions";
 
-/** The kernels one can start; asked for when a project opens. */
-export const kernelspecs = new Resource<Kernelspec[]>(() => requestJson<Kernelspec[]>("kernelspecs"));
+let projectId = "";
+
+/** The kernels one can start in the open project; asked for when it opens. */
+export const kernelspecs = new Resource<Kernelspec[]>(() => requestJson<Kernelspec[]>("kernelspecs", { query: { project: projectId } }));
+
+export function loadKernelspecs(openProjectId: string): void {
+  projectId = openProjectId;
+  void kernelspecs.refresh();
+}
 
 /** What can be made in a folder: a notebook for each kernel, a file, a folder. */
 export function newMenu(actions: FileActions, folder: string): MenuItem[] {

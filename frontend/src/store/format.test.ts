@@ -39,6 +39,7 @@ describe("formatAgo", () => {
 test("memory is told by powers of 1,024, as limits are given", () => {
   expect(formatMemory(512 * 1024 ** 2)).toBe("512 MiB");
   expect(formatMemory(2 * 1024 ** 3)).toBe("2 GiB");
+  expect([0, 1, 2048].map(formatMemory)).toEqual(["0 MiB", "1 KiB", "2 KiB"]);
   expect(formatMemory(1.25 * 1024 ** 3)).toBe("1.3 GiB");
 });
 

@@ -14,8 +14,9 @@ export function formatBytes(size: number): string {
 
 const GIB = 1024 ** 3;
 
-/** `512 MiB`, `1.5 GiB`: memory, by powers of 1,024 as its limits are given. */
+/** `512 MiB`, `1.5 GiB`: what has a limit, by powers of 1,024 as limits are given. */
 export function formatMemory(size: number): string {
+  if (size > 0 && size < 1024 ** 2) return `${String(Math.ceil(size / 1024))} KiB`;
   if (size < GIB) return `${String(Math.round(size / 1024 ** 2))} MiB`;
   const value = size / GIB;
   return `${value >= 99.5 || Number.isInteger(value) ? String(Math.round(value)) : value.toFixed(1)} GiB`;

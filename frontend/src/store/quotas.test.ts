@@ -17,7 +17,7 @@ describe("amounts", () => {
   it("are told in the words of their quota", () => {
     expect(amountText("kernel_memory_bytes", 512 * 1024 ** 2)).toBe("512 MiB");
     expect(amountText("total_memory_bytes", 1.5 * 1024 ** 3)).toBe("1.5 GiB");
-    expect(amountText("project_storage_bytes", 2_000_000)).toBe("2.0 MB");
+    expect(amountText("project_storage_bytes", 2_000_000)).toBe("2 MiB");
     expect(amountText("kernel_cpu_cores", 1)).toBe("1 core");
     expect(amountText("kernel_processes", 200)).toBe("200 processes");
     expect(amountText("compute_gib_hours", 12.25)).toBe("12.3 GiB-hours");

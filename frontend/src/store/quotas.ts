@@ -1,7 +1,7 @@
 /** What people read about quotas: amounts, origins, how near a limit is. Pure. */
 
 import type { Usage } from "../api/types";
-import { formatBytes, formatMemory, plural } from "./format";
+import { formatMemory, plural } from "./format";
 
 /** Shares of a limit from which on a hint is shown, and from which on nothing more fits. */
 export const NEAR = 0.8;
@@ -26,8 +26,7 @@ export function isNear(figures: Figures): boolean {
 
 /** `3 kernels`, `1.5 GiB`, `2 h`, as the quota's unit is spoken of. */
 export function amountText(quota: string, amount: number): string {
-  if (quota.endsWith("_memory_bytes")) return formatMemory(amount);
-  if (quota.endsWith("_bytes")) return formatBytes(amount);
+  if (quota.endsWith("_bytes")) return formatMemory(amount);
   if (quota.endsWith("_s")) return spanText(amount);
   switch (quota) {
     case "max_kernels":
