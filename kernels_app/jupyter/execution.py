@@ -138,7 +138,12 @@ async def _start_code(kernel: Kernel, code: str, metadata: dict[str, Any]) -> st
 
 async def _answer_code(kernel: Kernel, value: str) -> bool:
     runs = code_runs_of_this_loop(channel_relay_of_this_loop(await hub_transport()))
-    return runs.answer(str(kernel.pk), value)
+    return await runs.answer(
+        kernel_id=KernelId(str(kernel.pk)),
+        node_id=NodeId(str(kernel.node_id)),
+        fence=kernel.fence,
+        value=value,
+    )
 
 
 def _document(call: Call, document_id: str, kernel: Kernel) -> Document:

@@ -201,11 +201,7 @@ class ChannelRelay:
     def join(self, *, kernel_id: KernelId, node_id: NodeId, fence: int, client: ChannelClient) -> KernelFeed:
         """The kernel's feed, with the client in it; does not wait for the kernel, nor for its node."""
         self._mailbox.start()
-        link = self._links.get((node_id, fence))
-        if link is None:
-            link = self._links[node_id, fence] = NodeLink(
-                self.transport, self._mailbox.name, node_id, fence, self._is_needed((node_id, fence))
-            )
+        link = self._link(node_id, fence)
         feed = self._feeds.get(kernel_id)
         if feed is not None and feed.link is not link:
             feed.take(Gone(kernel_id, "The kernel's node was started anew."))
@@ -223,6 +219,13 @@ class ChannelRelay:
         if self._reporter is None or self._reporter.done():
             self._reporter = asyncio.create_task(self._report(), name="channel-relay")
         return feed
+
+    def say_for(
+        self, client_key: str, message: bytes, *, kernel_id: KernelId, node_id: NodeId, fence: int
+    ) -> None:
+        """A message of a client whose connection another process of the hub has."""
+        self._mailbox.start()
+        self._link(node_id, fence).add(Say(kernel_id, client_key, message))
 
     def leave(self, feed: KernelFeed, client: ChannelClient, *, in_good_order: bool) -> None:
         """Its connection has ended: as the client wanted it, or not."""
@@ -242,6 +245,14 @@ class ChannelRelay:
 
     def feeds(self) -> list[KernelFeed]:
         return list(self._feeds.values())
+
+    def _link(self, node_id: NodeId, fence: int) -> NodeLink:
+        link = self._links.get((node_id, fence))
+        if link is None:
+            link = self._links[node_id, fence] = NodeLink(
+                self.transport, self._mailbox.name, node_id, fence, self._is_needed((node_id, fence))
+            )
+        return link
 
     def _is_needed(self, key: tuple[NodeId, int]) -> Callable[[], bool]:
         def is_needed() -> bool:

@@ -7,6 +7,7 @@ listens to the kernel, and says that it still does by renewing the value.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import uuid
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from kernels_app.bus.channel_messages import InvalidChannelMessage, pack_message
+from kernels_app.bus.channel_messages import InvalidChannelMessage, header_of, pack_message
 from kernels_app.bus.identifiers import KernelId, NodeId
 from kernels_app.bus.transport import TransportError
 from kernels_app.errors import HubError, TooMany
@@ -35,6 +36,11 @@ def code_run_key(kernel_id: str, request_id: str) -> str:
     return f"code-run:{kernel_id}:{request_id}"
 
 
+def code_input_key(kernel_id: str) -> str:
+    """Where the question is that code of this kernel waits with: JSON of its id, its request and its header."""
+    return f"code-input:{kernel_id}"
+
+
 class _CodeRun:
     """The outlet of one request."""
 
@@ -42,6 +48,7 @@ class _CodeRun:
         self.outputs = CodeOutputs(request_id)
         self.changed = asyncio.Event()
         self.has_ended = False
+        self.asked = b""  # the header of the question that is on the wire
         self._seq = -1
 
     def put(self, messages: Sequence[tuple[int, bytes]]) -> None:
@@ -113,30 +120,43 @@ class CodeRuns:
         task.add_done_callback(self._tasks.discard)
         return request_id
 
-    def answer(self, kernel_id: str, value: str) -> bool:
-        """Gives a line to the request of this kernel that waits for one; False when none does here."""
-        for run, feed, client in self._runs.values():
-            if feed.kernel_id == kernel_id and run.outputs.input_request is not None:
-                run.outputs.input_request = None
-                reply = _message(
-                    "input_reply",
-                    uuid.uuid4().hex,
-                    {"value": value, "status": "ok"},
-                    channel="stdin",
-                    parent=run.outputs.input_header,
-                )
-                feed.say(client, reply)
-                run.changed.set()
-                return True
-        return False
+    async def answer(self, *, kernel_id: KernelId, node_id: NodeId, fence: int, value: str) -> bool:
+        """Gives a line to the code of this kernel that waits for one, whichever process follows it; False: none does.
+
+        Raises:
+            TransportError
+        """
+        transport = self.relay.transport
+        known = await transport.get_value(code_input_key(kernel_id))
+        if known is None:
+            return False
+        question = json.loads(known)
+        # One answer a question, however many are given at once.
+        claim = f"code-answer:{question['id']}"
+        if await transport.acquire_lease(claim, holder=uuid.uuid4().hex, ttl_s=RESULT_TTL_S) is None:
+            return False
+        request_id, header = str(question["request_id"]), str(question["header"]).encode()
+        reply = _message(
+            "input_reply",
+            uuid.uuid4().hex,
+            {"value": value, "status": "ok"},
+            channel="stdin",
+            parent=header,
+            session=request_id,
+        )
+        self.relay.say_for(f"code:{request_id}", reply, kernel_id=kernel_id, node_id=node_id, fence=fence)
+        await transport.delete_value(code_input_key(kernel_id))
+        await self._keep(kernel_id, request_id, {"state": "running"}, RUNNING_TTL_S)
+        followed = self._runs.get(request_id)
+        if followed is not None:
+            followed[0].changed.set()
+        return True
 
     async def _follow(self, kernel_id: KernelId, request_id: str) -> None:
         run, feed, client = self._runs[request_id]
         try:
             while not (run.outputs.is_done or run.has_ended):
-                state: dict[str, Any] = {"state": "running"}
-                if run.outputs.input_request is not None:
-                    state = {"state": "input", "input_request": run.outputs.input_request}
+                state = await self._state_of(run, kernel_id, request_id)
                 await self._keep(kernel_id, request_id, state, RUNNING_TTL_S)
                 try:
                     async with asyncio.timeout(RENEW_S):
@@ -153,13 +173,29 @@ class CodeRuns:
             del self._runs[request_id]
             self.relay.leave(feed, client, in_good_order=True)
 
+    async def _state_of(self, run: _CodeRun, kernel_id: KernelId, request_id: str) -> dict[str, Any]:
+        """`running`, or `input` with the question; a question stays on the wire until it is answered."""
+        key, header = code_input_key(kernel_id), run.outputs.input_header
+        if run.outputs.input_request is None:
+            return {"state": "running"}
+        if run.asked == header:
+            with contextlib.suppress(TransportError):
+                known = await self.relay.transport.get_value(key)
+                if known is None or json.loads(known)["request_id"] != request_id:
+                    run.outputs.input_request = None
+                    return {"state": "running"}
+        run.asked = header
+        question = {"id": header_of(header).msg_id, "request_id": request_id, "header": header.decode()}
+        await self._put(key, json.dumps(question).encode(), RUNNING_TTL_S)
+        return {"state": "input", "input_request": run.outputs.input_request}
+
     async def _keep(self, kernel_id: str, request_id: str, state: dict[str, Any], ttl_s: float) -> None:
-        payload = json.dumps(state).encode()
+        await self._put(code_run_key(kernel_id, request_id), json.dumps(state).encode(), ttl_s)
+
+    async def _put(self, key: str, value: bytes, ttl_s: float) -> None:
         for attempt in range(30):
             try:
-                await self.relay.transport.put_value(
-                    code_run_key(kernel_id, request_id), payload, ttl_s=ttl_s
-                )
+                await self.relay.transport.put_value(key, value, ttl_s=ttl_s)
                 return
             except TransportError:
                 if attempt == 29:
@@ -175,12 +211,13 @@ def _message(
     channel: str = "shell",
     metadata: dict[str, Any] | None = None,
     parent: bytes = b"{}",
+    session: str | None = None,
 ) -> bytes:
     header = {
         "msg_id": msg_id,
         "msg_type": msg_type,
         "username": "hub",
-        "session": f"code-{msg_id}",
+        "session": f"code-{session or msg_id}",
         "date": "",
         "version": "5.4",
     }

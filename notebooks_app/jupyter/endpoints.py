@@ -207,13 +207,19 @@ class Endpoint:
 
 
 def caller_of_call(request: HttpRequest) -> Caller:
-    """Who calls: by `Authorization`, by `?token=`, or by the login cookie with Jupyter's `_xsrf`.
+    """Who calls: by `Authorization`, by `?token=` for what is only read, or by the login cookie with Jupyter's `_xsrf`.
 
     Raises:
         NotSignedIn
         Forbidden: by cookie, without the right `_xsrf`, for what may change something.
     """
-    text = token_from_header(request.headers.get("Authorization", "")) or request.GET.get("token")
+    text = token_from_header(request.headers.get("Authorization", ""))
+    if text is None and request.GET.get("token"):
+        if request.method not in SAFE_METHODS:
+            raise NotSignedIn(
+                "Send the token as the header `Authorization: token …`: addresses are kept in logs."
+            )
+        text = request.GET["token"]
     if text:
         caller = caller_of_token(text)
         request.user = caller.user

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -29,14 +30,18 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveHub]:
 
 
 class Server:
-    """The Jupyter-compatible server of a new project."""
+    """The Jupyter-compatible server of a new project, at the hub's own port or another that leads to it."""
 
-    def __init__(self, hub: LiveHub) -> None:
+    def __init__(self, hub: LiveHub, port: int | None = None) -> None:
         self.token = hub.command("token", ADMIN).splitlines()[-1].strip()
         with hub.client() as client:
-            self.url = str(client.post("projects", json={"name": "Channels"}).json()["jupyter_url"])
+            project = client.post("projects", json={"name": "Channels"}).json()
+        self.project_id = str(project["id"])
+        self.url = str(project["jupyter_url"]).replace(f":{hub.port}/", f":{port or hub.port}/")
+        # A connection a request: a balancer gives each to another process.
+        limits = httpx.Limits(max_keepalive_connections=0 if port else None)
         self.http = httpx.Client(
-            base_url=self.url, headers={"Authorization": f"token {self.token}"}, timeout=60
+            base_url=self.url, headers={"Authorization": f"token {self.token}"}, timeout=60, limits=limits
         )
         wait_for("python3 is offered", lambda: self.http.get("api/kernelspecs/python3").is_success)
 
@@ -274,7 +279,7 @@ def test_the_end_of_a_kernel_is_told_and_closes_the_socket(server: Server) -> No
 
 def test_the_rest_answers_as_jupyter_does(server: Server, kernel_id: str) -> None:
     path = urlsplit(server.url).path
-    wanted = "0b7f2f6e-52a1-4a53-b7f1-6ad2a77a9f0e"
+    wanted = str(uuid4())
     made = server.http.post("api/kernels", json={"name": "python3", "id": wanted})
     assert (made.status_code, made.headers["location"]) == (201, f"{path}api/kernels/{wanted}")
     assert set(made.json()) == {"id", "name", "last_activity", "execution_state", "connections"}

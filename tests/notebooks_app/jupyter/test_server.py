@@ -42,10 +42,14 @@ def test_the_caller_is_named(cast: Cast) -> None:
     assert (identity["username"], identity["name"], identity["initials"]) == ("bob", "Bob B. Builder", "BB")
 
 
-def test_the_token_in_the_address_is_as_good_as_in_the_header(cast: Cast) -> None:
+def test_the_token_in_the_address_is_for_what_changes_nothing(cast: Cast) -> None:
     path = f"/jupyter/alice/analysis/api/contents?token={token_of(cast.bob)}"
     assert Client().get(path).status_code == 200
-    assert Client().post(path, "{}", content_type="application/json").status_code == 201
+    refused = Client().post(path, "{}", content_type="application/json")
+    assert refused.status_code == 403
+    assert "Authorization: token" in refused.json()["message"]
+    with_both = headers_of(cast.bob)
+    assert Client(headers=with_both).post(path, "{}", content_type="application/json").status_code == 201
     assert Client().get("/jupyter/alice/analysis/api/contents?token=nonsense").status_code == 403
 
 

@@ -1,0 +1,125 @@
+"""Several web processes for one hub: two behind a balancer, one under another ASGI server, one that is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from uuid import uuid4
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from tests.channel_client import Closed
+from tests.integration.test_kernel_channels import (
+    Conversation,
+    Server,
+    hub,
+    kernel_id,
+    streamed,
+    test_code_runs_by_rest_without_a_socket,
+    test_comm_messages_pass_with_their_buffers_both_ways,
+    test_connecting_does_not_wait_for_a_busy_kernel,
+    test_input_is_asked_of_who_ran_the_code_and_output_is_for_all,
+    test_the_end_of_a_kernel_is_told_and_closes_the_socket,
+    test_the_rest_answers_as_jupyter_does,
+)
+from tests.integration.web_processes import Balancer, daphne, uvicorn, web_process
+from tests.live_hub import LiveHub, free_port
+
+__all__ = [
+    "hub",
+    "kernel_id",
+    "test_code_runs_by_rest_without_a_socket",
+    "test_comm_messages_pass_with_their_buffers_both_ways",
+    "test_connecting_does_not_wait_for_a_busy_kernel",
+    "test_input_is_asked_of_who_ran_the_code_and_output_is_for_all",
+    "test_the_end_of_a_kernel_is_told_and_closes_the_socket",
+    "test_the_rest_answers_as_jupyter_does",
+]
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module", params=["two behind a balancer", "uvicorn"])
+def server(request: pytest.FixtureRequest, hub: LiveHub) -> Iterator[Server]:
+    port = free_port()
+    if request.param == "uvicorn":
+        with web_process(hub, uvicorn(port), port):
+            yield Server(hub, port)
+    else:
+        with web_process(hub, daphne(port), port), Balancer([hub.port, port]).running() as balancer:
+            yield Server(hub, balancer.port)
+            assert min(balancer.counts.values()) > 10, "both were asked"
+
+
+def test_documents_and_runs_have_their_sockets_here_too(hub: LiveHub, server: Server) -> None:
+    api = httpx.Client(
+        base_url=server.url.partition("/jupyter/")[0] + "/api/hub/v1/",
+        headers={"Authorization": f"token {server.token}"},
+        timeout=30,
+    )
+    notebook = {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        "cells": [
+            {
+                "cell_type": "code",
+                "id": "one",
+                "source": "",
+                "metadata": {},
+                "outputs": [],
+                "execution_count": None,
+            }
+        ],
+    }
+    path = f"projects/{server.project_id}"
+    assert api.put(f"{path}/files/sockets.ipynb", content=json.dumps(notebook)).is_success
+    document_id = api.post(f"{path}/documents", json={"path": "sockets.ipynb"}).json()["id"]
+    sockets = str(api.base_url).replace("http", "ws", 1).removesuffix("/api/hub/v1/") + "/ws"
+    token = {"Authorization": f"token {server.token}"}
+    with connect(f"{sockets}/documents/{document_id}", additional_headers=token) as socket:
+        assert isinstance(socket.recv(10), bytes), "the hello"
+    with connect(f"{sockets}/runs/{document_id}", additional_headers=token) as socket:
+        socket.send(json.dumps({"type": "resume", "seq": 0}))
+        cell = {"cell_id": "one", "source": "print('by a socket')"}
+        socket.send(json.dumps({"type": "run", "request_id": uuid4().hex, "cells": [cell]}))
+        operations: list[dict[str, object]] = []
+        while not any(operation["op"] == "finished" for operation in operations):
+            message = json.loads(socket.recv(30))
+            if message["type"] == "ping":
+                socket.send(json.dumps({"type": "pong", "number": message["number"]}))
+            operations += message.get("ops", [])
+        assert "by a socket" in json.dumps(operations)
+
+
+def test_who_was_at_a_killed_web_process_misses_nothing_at_another(hub: LiveHub) -> None:
+    port, count = free_port(), 400
+    with web_process(hub, daphne(port), port) as process:
+        doomed, other = Server(hub, port), hub.port
+        kernels = [doomed.start() for _ in range(2)]
+        clients = [doomed.connect(one, is_v1=index == 0) for index, one in enumerate(kernels)]
+        for client in clients:
+            client.replies_to(client.execute("import time"))
+        talks = [
+            Conversation(
+                client.execute(f"for i in range({count}):\n    print(i, flush=True); time.sleep(0.005)")
+            )
+            for client in clients
+        ]
+        for talk, client in zip(talks, clients, strict=True):
+            talk.read(client, lambda talk=talk: len(talk.messages) > 60)  # type: ignore[misc]
+        process.kill()
+        process.wait(10)
+        doomed.url = doomed.url.replace(f":{port}/", f":{other}/")
+        doomed.http.base_url = doomed.url
+        for talk, client, one in zip(talks, clients, kernels, strict=True):
+            with contextlib.suppress(Closed, OSError):
+                talk.read(client)  # what was on its way still arrives
+            with doomed.connect(one, client.session_id, is_v1=client.is_v1) as again:
+                talk.read(again)
+            whole = {str(message.header["msg_id"]): message for message in talk.messages}
+            assert streamed(list(whole.values())) == "".join(f"{i}\n" for i in range(count))
+            doomed.http.delete(f"api/kernels/{one}")
