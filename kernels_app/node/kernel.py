@@ -15,8 +15,9 @@ import msgspec
 
 from kernels_app.bus.envelopes import KernelEvent, KernelFigures, Limits, StartKernel
 from kernels_app.bus.identifiers import NodeId, RunId
-from kernels_app.bus.operations import KernelChanged, KernelStateName
+from kernels_app.bus.operations import KernelStateName
 from kernels_app.node import lifecycle
+from kernels_app.node.announcing import Announcements
 from kernels_app.node.connection import Connection
 from kernels_app.node.endings import exit_reason, launch_reason, memory_reason, short, without_folders
 from kernels_app.node.environment import RefusedVariable
@@ -39,10 +40,6 @@ from kernels_app.node.zeromq.line import LineChannels
 
 logger = logging.getLogger(__name__)
 
-# `busy` and `idle` that follow each other faster than this are one; a short cell flips nothing.
-SETTLE_S = 0.25
-# While a kernel is used, the hub hears of it at least this often.
-ACTIVITY_S = 15.0
 # Time to end by itself after a shutdown request, and after SIGTERM.
 POLITE_S = 2.0
 TERMINATE_S = 1.0
@@ -86,11 +83,8 @@ class Kernel:
             on_news=on_relay_news,
             on_pressure=lambda is_high: self._pause("relay", is_high),
         )
-        self._node_id = node_id
         self._launcher = launcher
         self._context = context
-        self._log = log
-        self._outbox = outbox
         self._clock_ms = clock_ms
         self._start_timeout_s = start_timeout_s
         self._tasks: asyncio.TaskGroup | None = None
@@ -100,10 +94,9 @@ class Kernel:
         self._connection: Connection | None = None
         self._display_name = command.kernelspec_name
         self._is_interrupted_by_message = False
-        self._announced: KernelStateName | None = None
-        self._announced_at_ms = 0
-        self._changed_at_ms = 0
-        self._settling: asyncio.TimerHandle | None = None
+        self._announcements = Announcements(
+            command, state=lambda: self.state, node_id=node_id, log=log, outbox=outbox, clock_ms=clock_ms
+        )
         self._start_timer: asyncio.TimerHandle | None = None
         self._pauses: set[str] = set()
         self._resources = Resources()
@@ -202,40 +195,8 @@ class Kernel:
         """Called by the output log: too much of this kernel waits for the wire."""
         self._pause("wire", is_high)
 
-    def announce(self) -> None:
-        """Tell the hub the state, again if need be."""
-        if self._settling is not None:
-            self._settling.cancel()
-            self._settling = None
-        now_ms = self._clock_ms()
-        state = self.state
-        self._outbox.event(self.event())
-        # An activity report repeats the state: the document has it.
-        if self._log is not None and self._announced != state.name:
-            self._log.folding.emit(
-                KernelChanged(
-                    seq=0,
-                    at=now_ms,
-                    kernel_id=self.kernel_id,
-                    kernelspec_name=self.command.kernelspec_name,
-                    state=state.name,
-                    reason=state.reason,
-                ),
-                now_ms,
-            )
-            self._log.changed()
-        self._announced = state.name
-        self._announced_at_ms = now_ms
-
     def event(self) -> KernelEvent:
-        return KernelEvent(
-            node_id=self._node_id,
-            fence=self.command.fence,
-            at=self._clock_ms(),
-            kernel_id=self.kernel_id,
-            state=self.state.name,
-            reason=self.state.reason,
-        )
+        return self._announcements.event()
 
     # What the channels tell
 
@@ -289,7 +250,7 @@ class Kernel:
                 self._launch_began_s = time.monotonic()
                 self._spawn(self._launch())
             case lifecycle.Announce():
-                self._announce_when_settled()
+                self._announcements.tell_when_settled()
             case lifecycle.OpenQueue():
                 self._keep_record()
                 LAUNCH_SECONDS.observe(time.monotonic() - self._launch_began_s)
@@ -306,26 +267,6 @@ class Kernel:
                 self._closed.set()
             case _:
                 assert_never(action)
-
-    def _announce_when_settled(self) -> None:
-        if self.state.name not in READY or self._announced not in READY:
-            self.announce()
-            return
-        self._changed_at_ms = self._clock_ms()
-        if self._settling is None:
-            self._settling = asyncio.get_running_loop().call_later(SETTLE_S, self._settle)
-
-    def _settle(self) -> None:
-        self._settling = None
-        now_ms = self._clock_ms()
-        if now_ms - self._announced_at_ms > ACTIVITY_S * 1000:
-            self.announce()
-        elif self.state.name != self._announced:
-            lasted_s = (now_ms - self._changed_at_ms) / 1000
-            if lasted_s >= SETTLE_S:
-                self.announce()
-            else:
-                self._settling = asyncio.get_running_loop().call_later(SETTLE_S - lasted_s, self._settle)
 
     async def _launch(self) -> None:
         try:
@@ -377,7 +318,7 @@ class Kernel:
         self._provisioner = launch.provisioner
         self._channels = self._launcher.open_channels(self._context, launch, self)
         self._spawn(self._watch(launch.provisioner))
-        self.announce()
+        self._announcements.tell()
         self.relay.open()
         self.runs.restore(record.runs)
         self.runs.open()
