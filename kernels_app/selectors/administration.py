@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import (
+    BigIntegerField,
     Count,
     F,
     FloatField,
@@ -24,10 +25,10 @@ from django.utils import timezone
 
 from kernels_app.models import LIVE_STATES, Kernel, KernelState, Node
 from notebooks_app.models import Project, ProjectMembership
+from notebooks_app.selectors.storage import with_holder
 from zasper_hub.accounts.models import Team, TeamMembership, TeamRole, User
 from zasper_hub.accounts.reach import Reach
 
-_COLUMNS = frozenset(field.name for field in Kernel._meta.get_fields())
 ONLINE_FOR = timedelta(minutes=10)  # a page or a token is noted every five minutes at most
 
 
@@ -64,7 +65,11 @@ def people_in(reach: Reach, *, search: str = "", state: str = "", team: str = ""
         case _:
             pass
     own = kernels_in(reach).filter(user=OuterRef("pk"))
-    return people.annotate(kernel_count=_count(own), memory_bytes=_sum(own, "memory_bytes"))
+    return people.annotate(
+        kernel_count=_count(own),
+        memory_bytes=_sum(own, "memory_bytes"),
+        storage_bytes=_stored(with_holder(Project.objects.filter(deleted_at=None)), holder_id=OuterRef("pk")),
+    )
 
 
 def _by_email(reach: Reach, search: str) -> Q:
@@ -107,6 +112,7 @@ def with_team_figures(teams: QuerySet[Team]) -> QuerySet[Team]:
         project_count=_count(Project.objects.filter(team=OuterRef("pk"), deleted_at=None)),
         kernel_count=_count(kernels),
         memory_bytes=_sum(kernels, "memory_bytes"),
+        storage_bytes=_stored(Project.objects.filter(deleted_at=None), team=OuterRef("pk")),
     )
 
 
@@ -157,7 +163,7 @@ def node_figures() -> dict[str, dict[str, Any]]:
         "reserved_bytes": "memory_limit_bytes",
         "used_cores": "cpu_cores",
     }
-    sums = {name: Sum(column) for name, column in columns.items() if column in _COLUMNS}
+    sums = {name: Sum(column) for name, column in columns.items()}
     figures = rows.annotate(count=Count("pk"), **sums).order_by()
     return {row["node_id"]: dict(row) for row in figures}
 
@@ -172,8 +178,13 @@ def _count(rows: QuerySet[Any]) -> Coalesce:
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
-def _sum(rows: QuerySet[Any], column: str) -> Subquery | Value:
-    if column not in _COLUMNS:
-        return Value(None, output_field=FloatField())
+def _stored(projects: QuerySet[Project], **whose: object) -> Coalesce:
+    """What these projects keep: files, trash and outputs."""
+    kept = F("storage__files_bytes") + F("storage__trash_bytes") + F("storage__outputs_bytes")
+    summed = projects.filter(**whose).order_by().annotate(one=Value(1)).values("one")
+    return Coalesce(Subquery(summed.annotate(n=Sum(kept)).values("n"), output_field=BigIntegerField()), 0)
+
+
+def _sum(rows: QuerySet[Any], column: str) -> Subquery:
     summed = rows.order_by().annotate(one=Value(1)).values("one").annotate(n=Sum(column)).values("n")
     return Subquery(summed, output_field=FloatField())

@@ -54,7 +54,9 @@ def reap_lost_nodes() -> list[str]:
     """
     transport = blocking_transport()
     lost: list[str] = []
-    for name in Node.objects.exclude(state="lost").values_list("node_id", flat=True):
+    for name, info in Node.objects.exclude(state="lost").values_list("node_id", "info"):
+        if info.get("demo"):  # rows to look at (`manage.py generate_demo`): they were never on the wire
+            continue
         node_id = NodeId(name)
         mark = f"{node_lease(node_id)}:missing"
         if transport.read_lease(node_lease(node_id)) is not None:

@@ -42,6 +42,7 @@ HUB_API: dict[str, Line] = {
     "GET /api/hub/v1/me/documents": READ,
     "GET /api/hub/v1/teams": READ,
     "POST /api/hub/v1/teams": MANAGE,
+    f"PATCH {TEAM}": (Need.TEAM_ADMIN, Scope.MANAGE),
     f"GET {TEAM}/members": (Need.TEAM_MEMBER, Scope.READ),
     f"POST {TEAM}/members": (Need.TEAM_ADMIN, Scope.MANAGE),
     f"DELETE {TEAM}/members": (

@@ -108,6 +108,8 @@ def _unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
             reason=str(error),
         )
         return error_response(outage)
+    if "NUL (0x00)" in str(error):  # PostgreSQL's word for a text that it cannot hold
+        return error_response(Invalid("A text has a NUL character. Take it out and try again."))
     log.exception("request_crashed", method=request.method, route=_route(request))
     return error_response(HubError())
 

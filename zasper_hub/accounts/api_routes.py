@@ -120,6 +120,14 @@ def make_team(request: HttpRequest, body: TeamIn) -> Status[dict[str, Any]]:
     return Status(201, _team(team.memberships.select_related("team").get(user=user)))
 
 
+@router.patch("/teams/{slug:team_slug}", response=TeamOut, auth=needs(Need.TEAM_ADMIN, Scope.MANAGE))
+def rename_team(request: HttpRequest, team_slug: str, body: TeamIn) -> dict[str, Any]:
+    user = caller_of(request).user
+    team = team_for(user, team_slug, TeamRole.ADMIN)
+    teams.rename_team(team, name=body.name, actor=user)
+    return _team(team.memberships.select_related("team").get(user=user))
+
+
 @router.get(
     "/teams/{slug:team_slug}/members", response=list[TeamMemberOut], auth=needs(Need.TEAM_MEMBER, Scope.READ)
 )

@@ -48,6 +48,7 @@ SORTS = {
     "created_at": "date_joined",
     "kernel_count": "kernel_count",
     "memory_bytes": "memory_bytes",
+    "storage_bytes": "storage_bytes",
 }
 
 
@@ -66,7 +67,7 @@ def list_people(request: HttpRequest, page: Query[PeoplePage]) -> Part:
         page,
         sorts=sorts,
         default="username",
-        shape=lambda rows: shaped_people(rows, reach, {}),
+        shape=lambda rows: shaped_people(rows, reach),
     )
 
 
@@ -192,7 +193,7 @@ def _detail(person: User, reach: Reach) -> Row:
         for place in places
     ]
     return {
-        **shaped_people([row], reach, {})[0],
+        **shaped_people([row], reach)[0],
         "kernels": shaped_kernels(
             list(select.kernel_rows(reach).filter(user=person).order_by("-created_at"))
         ),

@@ -34,10 +34,10 @@ def _kernel(kernel: Kernel, queue_position: int | None) -> Row:
         "project": {"id": project.pk, "team": project.team.slug, "slug": project.slug, "name": project.name},
         "document": None if document is None else {"id": document.pk, "path": document.path},
         "node": kernel.node_id,
-        "memory_bytes": getattr(kernel, "memory_bytes", None),
-        "memory_limit_bytes": getattr(kernel, "memory_limit_bytes", None),
-        "cpu_cores": getattr(kernel, "cpu_cores", None),
-        "cpu_limit_cores": getattr(kernel, "cpu_limit_cores", None),
+        "memory_bytes": kernel.memory_bytes,
+        "memory_limit_bytes": kernel.memory_limit_bytes,
+        "cpu_cores": kernel.cpu_cores,
+        "cpu_limit_cores": kernel.cpu_limit_cores,
         "created_at": kernel.created_at,
         "last_activity_at": kernel.last_activity_at,
         "idle_since": kernel.last_activity_at if kernel.state == KernelState.IDLE else None,
@@ -45,12 +45,12 @@ def _kernel(kernel: Kernel, queue_position: int | None) -> Row:
     }
 
 
-def shaped_people(people: list[User], reach: Reach, storage: dict[int, int | None]) -> list[Row]:
+def shaped_people(people: list[User], reach: Reach) -> list[Row]:
     memberships = memberships_of_people(people, reach)
-    return [_person(person, memberships[person.pk], reach, storage.get(person.pk)) for person in people]
+    return [_person(person, memberships[person.pk], reach) for person in people]
 
 
-def _person(person: Any, memberships: list[TeamMembership], reach: Reach, storage_bytes: int | None) -> Row:
+def _person(person: Any, memberships: list[TeamMembership], reach: Reach) -> Row:
     return {
         "username": person.username,
         "display_name": person.shown_name,
@@ -69,14 +69,14 @@ def _person(person: Any, memberships: list[TeamMembership], reach: Reach, storag
         ],
         "kernel_count": person.kernel_count,
         "memory_bytes": _whole(person.memory_bytes),
-        "storage_bytes": storage_bytes if reach.is_hub else None,
+        "storage_bytes": person.storage_bytes if reach.is_hub else None,
         "last_seen_at": person.last_seen_at,
         "created_at": person.date_joined,
         "version": person_version(person),
     }
 
 
-def shaped_teams(teams: list[Any], storage: dict[int, int | None]) -> list[Row]:
+def shaped_teams(teams: list[Any]) -> list[Row]:
     return [
         {
             "slug": team.slug,
@@ -87,7 +87,7 @@ def shaped_teams(teams: list[Any], storage: dict[int, int | None]) -> list[Row]:
             "project_count": team.project_count,
             "kernel_count": team.kernel_count,
             "memory_bytes": _whole(team.memory_bytes),
-            "storage_bytes": storage.get(team.pk),
+            "storage_bytes": team.storage_bytes,
             "created_at": team.created_at,
             "version": team_version(team),
         }

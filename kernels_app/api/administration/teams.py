@@ -44,6 +44,7 @@ SORTS = {
         "project_count",
         "kernel_count",
         "memory_bytes",
+        "storage_bytes",
         "created_at",
     )
 }
@@ -57,7 +58,7 @@ class TeamsPage(PageIn):
 def list_teams(request: HttpRequest, page: Query[TeamsPage]) -> Part:
     reach = reach_of(caller_of(request).user)
     teams = select.teams_in(reach, search=page.search, is_personal=page.personal)
-    return part_of(teams, page, sorts=SORTS, default="name", shape=lambda rows: shaped_teams(rows, {}))
+    return part_of(teams, page, sorts=SORTS, default="name", shape=shaped_teams)
 
 
 @router.post("/admin/teams", response={201: TeamDetailOut}, auth=_HUB)
@@ -121,7 +122,7 @@ def _detail(team: Team) -> Row:
     [row] = select.with_team_figures(Team.objects.filter(pk=team.pk))
     projects: list[Any] = list(select.projects_of_team(team))
     return {
-        **shaped_teams([row], {})[0],
+        **shaped_teams([row])[0],
         "members": [
             member(membership)
             for membership in team.memberships.select_related("user").order_by("created_at", "pk")

@@ -93,6 +93,13 @@ def test_a_team_administrator_runs_their_team_and_no_other(cast: Cast, lab: Team
     assert Asking(cast.bob).get(TEAMS).status_code == 403
 
 
+def test_a_team_s_own_administrator_renames_it_without_the_panel(cast: Cast, lab: Team) -> None:
+    renamed = Asking(cast.alice).patch("/api/hub/v1/teams/lab", {"name": "Labor"})
+    assert renamed.json() == {"slug": "lab", "name": "Labor", "role": "admin", "is_personal": False}
+    assert Asking(cast.bob).patch("/api/hub/v1/teams/lab", {"name": "Mine"}).status_code == 403
+    assert Asking(cast.alice).patch("/api/hub/v1/teams/alice", {"name": "Mine"}).status_code == 422
+
+
 def test_a_deleted_team_stops_its_kernels_and_its_projects_go_to_the_trash(
     cast: Cast, root: Asking, lab: Team
 ) -> None:
