@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from jupyter_client.kernelspec import KernelSpec
 
 from kernels_app.bus.envelopes import KernelSpecInfo, StartKernel
 from kernels_app.bus.identifiers import KernelId
+from kernels_app.bus.terminals import StartTerminal
 from kernels_app.node.connection import Connection
 from kernels_app.node.environment import IPYTHON_CONFIG, IPYTHON_FOLDER, container_environment
 from kernels_app.node.kernelspecs import Kernelspecs, UnknownKernelspec, kernel_transport
@@ -20,6 +22,8 @@ from kernels_app.node.launching import Launcher, LaunchRefused, PreparedLaunch
 from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
 from kernels_app.node.provisioners.docker import ContainerLaunch, DockerProvisioner
 from kernels_app.node.provisioners.engine import KERNEL_LABEL, Engine, EngineError
+from kernels_app.node.provisioners.terminal_base import TerminalPlan
+from kernels_app.node.provisioners.terminal_docker import DockerTerminal
 from kernels_app.node.records import KernelRecord, Records
 from kernels_app.node.zeromq.channel_base import ChannelListener
 from kernels_app.node.zeromq.channels import KernelContext
@@ -114,6 +118,17 @@ class ContainerLauncher(Launcher):
             connection=Connection("ipc", "", {}, key),
             display_name=spec.display_name,
             is_interrupted_by_message=spec.interrupt_mode == "message",
+        )
+
+    def terminal_plan(self, command: StartTerminal) -> TerminalPlan:
+        """As for a kernel of the project. Raises LaunchRefused."""
+        environment = container_environment(requested={}, cpu_cores=command.limits.cpu_cores)
+        return msgspec.structs.replace(super().terminal_plan(command), environment=environment)
+
+    def make_terminal(self) -> DockerTerminal:
+        root = self._projects_root
+        return DockerTerminal(
+            engine=self._engine, project_name=lambda folder: _safe(str(folder.relative_to(root)))
         )
 
     def open_channels(

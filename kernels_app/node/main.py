@@ -25,6 +25,7 @@ from kernels_app.node.supervisor import Supervisor
 from kernels_app.node.zeromq.channels import KernelContext
 
 if TYPE_CHECKING:
+    from kernels_app.node.container_launching import ContainerLauncher
     from kernels_app.node.provisioners.engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,8 @@ async def run_node(config: NodeConfig) -> None:
         launcher: Launcher
         make_terminal: MakeTerminal | None = None
         if config.provisioner == "docker":
-            engine, launcher = _containers(config)
+            engine, containers = _containers(config)
+            launcher, make_terminal = containers, containers.make_terminal
         else:
             launcher, make_terminal = local_launching(config, isolation, guardian, os.environ)
         supervisor = Supervisor(
@@ -110,7 +112,7 @@ async def run_node(config: NodeConfig) -> None:
         guardian.close()
 
 
-def _containers(config: NodeConfig) -> tuple[Engine, Launcher]:
+def _containers(config: NodeConfig) -> tuple[Engine, ContainerLauncher]:
     """Raises ConfigError without an engine, OSError."""
     # Only here: a node without containers loads nothing of it.
     from kernels_app.node.container_launching import ContainerLauncher

@@ -77,8 +77,8 @@ class ComposeHub:
         return done.stdout
 
     def up(self, *options: str) -> None:
-        self.compose("up", "-d", "--no-build", *options)
         try:
+            self.compose("up", "-d", "--no-build", *options)
             wait_for("the hub is ready", self.is_ready, timeout_s=START_S)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.compose('logs', '--tail=30', check=False)}") from None

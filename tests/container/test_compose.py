@@ -17,7 +17,8 @@ from tests.container.compose_hub import ComposeHub, RemoteNotebook, docker, rows
 from tests.container.engine import ROOT, skip_without_engine
 from tests.e2e.conftest import ARTIFACTS, CHROMIUM_ARGUMENTS
 
-pytestmark = [pytest.mark.container, pytest.mark.timeout(600)]
+# The first one waits for the images too.
+pytestmark = [pytest.mark.container, pytest.mark.timeout(1500)]
 
 COUNT = 100
 SLOW_CELL = (

@@ -21,7 +21,7 @@ SECRET_NAMES = ("HUB_ADMIN_PASSWORD", "DATABASE_URL", "REDIS_URL", "HUB_SECRET_K
 class Environment(BaseSettings):
     """What an operator can set. Names in the environment are the upper-case field names."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     hub_host: str = "127.0.0.1"
     hub_port: int = Field(default=8000, ge=1, le=65535)

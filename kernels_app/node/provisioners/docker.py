@@ -240,42 +240,26 @@ class DockerProvisioner(NodeProvisioner):
         )
 
     def _create(self, limits: Limits) -> None:
-        engine, launch, settings = self._engine, self._launch, self._engine.settings
+        engine, launch = self._engine, self._launch
         self._network = engine.project_network(launch.project_name)
         self.limits = self._effective(limits)
-        memory = self.limits.memory_bytes
-        uid, _, gid = settings.user.partition(":")
-        tmpfs = f"rw,exec,nosuid,nodev,mode=700,uid={uid},gid={gid},size={settings.tmp_bytes}"
-        host_config = engine.call_now(
-            "create_host_config",
-            mounts=[
-                Mount(PROJECT, engine.host_path(launch.project), type="bind"),
-                Mount(RUN_FOLDER, engine.host_path(self.folder), type="bind", read_only=True),
-            ],
-            tmpfs={"/tmp": tmpfs, "/home/kernel": tmpfs},  # noqa: S108  the container's own
-            network_mode=self._network,
-            mem_limit=memory,
-            memswap_limit=memory,
-            nano_cpus=None if limits.cpu_cores is None else int(limits.cpu_cores * 1e9),
-            pids_limit=self.limits.process_count,
-            cap_drop=["ALL"],
-            security_opt=["no-new-privileges"],
-            read_only=True,
-            privileged=False,
-            oom_score_adj=500,
-            ulimits=[Ulimit(name="core", soft=0, hard=0)],
-            # A program that writes without end fills no disk.
-            log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": "1m", "max-file": "1"}),
-        )
         created = engine.call_now(
             "create_container",
             launch.image,
             command=[],
-            user=settings.user,
+            user=engine.settings.user,
             hostname="kernel",
             working_dir=PROJECT,
             labels={NODE_LABEL: engine.node_id, KERNEL_LABEL: self.kernel_id, HUB_LABEL: engine.hub},
-            host_config=host_config,
+            host_config=host_config(
+                engine,
+                mounts=[
+                    Mount(PROJECT, engine.host_path(launch.project), type="bind"),
+                    Mount(RUN_FOLDER, engine.host_path(self.folder), type="bind", read_only=True),
+                ],
+                network=self._network,
+                limits=self.limits,
+            ),
         )
         self.container = created["Id"]
         engine.call_now("start", self.container)
@@ -337,14 +321,54 @@ class DockerProvisioner(NodeProvisioner):
 
     async def _read_usage(self) -> None:
         self._usage_read_at = self._loop.time()
-        with contextlib.suppress(EngineError, KeyError, TypeError, ValueError):
-            stats = await self._engine.call("stats", self.container, stream=False, one_shot=True)
-            memory = stats["memory_stats"]
-            details = memory.get("stats") or {}
-            # What can be given back at once is no use of memory (as `docker stats` counts).
-            cache = details.get("total_inactive_file", details.get("inactive_file", 0))
-            self._usage = Usage(
-                memory_bytes=max(0, int(memory["usage"]) - int(cache)),
-                cpu_s=int(stats["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9,
-                process_count=int(stats.get("pids_stats", {}).get("current", 0)),
-            )
+        self._usage = await read_usage(self._engine, self.container) or self._usage
+
+
+def host_config(
+    engine: Engine,
+    *,
+    mounts: list[Mount],
+    network: str,
+    limits: Limits,
+    init: bool = False,
+) -> Any:
+    """What closes a container off: the same for kernels and terminals."""
+    settings = engine.settings
+    uid, _, gid = settings.user.partition(":")
+    tmpfs = f"rw,exec,nosuid,nodev,mode=700,uid={uid},gid={gid},size={settings.tmp_bytes}"
+    return engine.call_now(
+        "create_host_config",
+        mounts=mounts,
+        tmpfs={"/tmp": tmpfs, "/home/kernel": tmpfs},  # noqa: S108  the container's own
+        network_mode=network,
+        mem_limit=limits.memory_bytes,
+        memswap_limit=limits.memory_bytes,
+        nano_cpus=None if limits.cpu_cores is None else int(limits.cpu_cores * 1e9),
+        pids_limit=limits.process_count or settings.default_process_count,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        read_only=True,
+        privileged=False,
+        init=init,
+        oom_score_adj=500,
+        ulimits=[Ulimit(name="core", soft=0, hard=0)],
+        # A program that writes without end fills no disk.
+        log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": "1m", "max-file": "1"}),
+    )
+
+
+async def read_usage(engine: Engine, container: str | None) -> Usage | None:
+    """None when the engine does not tell."""
+    try:
+        stats = await engine.call("stats", container, stream=False, one_shot=True)
+        memory = stats["memory_stats"]
+        details = memory.get("stats") or {}
+        # What can be given back at once is no use of memory (as `docker stats` counts).
+        cache = details.get("total_inactive_file", details.get("inactive_file", 0))
+        return Usage(
+            memory_bytes=max(0, int(memory["usage"]) - int(cache)),
+            cpu_s=int(stats["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9,
+            process_count=int(stats.get("pids_stats", {}).get("current", 0)),
+        )
+    except (EngineError, KeyError, TypeError, ValueError):
+        return None
