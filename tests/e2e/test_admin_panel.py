@@ -1,0 +1,111 @@
+"""The admin panel: a quota that is set, met, raised and met no more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.e2e.conftest import VIEWPORTS, screenshot, sign_in
+from tests.e2e.pages import NotebookPage, add_member, make_project, upload
+from tests.live_hub import LiveHub
+from tests.notebook_files import notebook_file
+
+PERSON = "quentin"
+KERNELS = "Kernels running at once"
+
+
+@pytest.fixture
+def persons_page(browser: Browser, hub: LiveHub) -> Iterator[Page]:
+    """A browser of the person whose quota is changed, signed in."""
+    hub.add_person(PERSON)
+    width, height = VIEWPORTS["wide"]
+    context = browser.new_context(viewport={"width": width, "height": height})
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    sign_in(page, hub, PERSON)
+    yield page
+    context.close()
+
+
+def quota_field(page: Page, title: str) -> Locator:
+    return page.get_by_role("textbox", name=title, exact=True)
+
+
+def quota_row(page: Page, title: str) -> Locator:
+    return page.get_by_role("row").filter(has=quota_field(page, title))
+
+
+def set_quota(page: Page, title: str, text: str) -> None:
+    """As an administrator does: types it and saves; done when the hub has it."""
+    quota_field(page, title).fill(text)
+    page.get_by_role("button", name="Save quotas").click()
+    expect(page.get_by_text("Empty fields take what the level above gives.")).to_be_visible()
+
+
+def quota_changes(client: httpx.Client) -> list[tuple[object, object]]:
+    events = client.get("admin/audit", params={"action": "quota_changed"}).raise_for_status().json()["items"]
+    return [(event["details"]["old"], event["details"]["new"]) for event in events]
+
+
+def test_a_quota_is_set_in_the_panel_met_explained_raised_and_met_no_more(
+    page: Page, persons_page: Page, hub: LiveHub
+) -> None:
+    with hub.client() as client:
+        project = make_project(client, "Within limits")
+        add_member(client, project, PERSON, "editor")
+        for name in ("first", "second"):
+            upload(client, project, f"{name}.ipynb", notebook_file(f"print('{name} ran')"))
+
+        # Who administers nothing finds no panel.
+        persons_page.goto(f"{hub.url}/admin/people")
+        expect(persons_page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+        persons_page.get_by_role("button", name=re.compile("Account of")).click()
+        expect(persons_page.get_by_role("menuitem", name="Teams")).to_be_visible()
+        expect(persons_page.get_by_role("menuitem", name="Admin panel")).to_have_count(0)
+
+        sign_in(page, hub)
+        page.get_by_role("button", name=re.compile("Account of")).click()
+        page.get_by_role("menuitem", name="Admin panel").click()
+        page.get_by_role("navigation", name="Admin panel").get_by_role("link", name="People").click()
+        page.get_by_role("searchbox").fill(PERSON)
+        page.get_by_role("table", name="People").get_by_role("link", name=PERSON).click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text(PERSON)
+
+        # What cannot be a limit is refused at its field, and nothing is sent.
+        field = quota_field(page, KERNELS)
+        for text, problem in (("-1", "less than nothing"), ("many", "not clear"), ("1.5", "whole number")):
+            field.fill(text)
+            field.press("Tab")
+            expect(quota_row(page, KERNELS).get_by_role("alert")).to_contain_text(problem)
+        quota_field(page, "Memory of a kernel").fill("2")
+        page.get_by_role("button", name="Save quotas").click()
+        expect(field).to_be_focused()
+        page.get_by_role("button", name="Discard").click()
+        assert quota_changes(client) == []
+
+        set_quota(page, KERNELS, "1")
+        expect(quota_row(page, KERNELS)).to_contain_text("Person")
+        assert quota_changes(client) == [("unset", 1)]
+
+        notebook = NotebookPage(persons_page, hub, project, "first.ipynb").open()
+        notebook.run_all()
+        notebook.wait_until_done("cell-0", 1)
+        second = NotebookPage(persons_page, hub, project, "second.ipynb").open()
+        second.run_all()
+        expect(persons_page.get_by_text("You are running 1 of 1 kernel").first).to_be_visible()
+        screenshot(persons_page, "quota-met")
+
+        page.reload()
+        expect(quota_row(page, KERNELS)).to_contain_text("1 of 1")
+        screenshot(page, "quota-in-panel")
+        set_quota(page, KERNELS, "2")
+        assert quota_changes(client) == [(1, 2), ("unset", 1)]
+
+        persons_page.keyboard.press("Escape")
+        second.run_all()
+        second.wait_until_done("cell-0", 1)
+        expect(second.cell("cell-0")).to_contain_text("second ran")
