@@ -19,7 +19,7 @@ from kernels_app.services.culling import watch_lives
 from kernels_app.services.endings import end_leftover_runs
 from kernels_app.services.queue import fill_places
 from kernels_app.services.run_versions import keep_versions_of_whole_runs
-from kernels_app.services.usage import roll_up
+from kernels_app.services.usage import add_measured, roll_up
 from notebooks_app.services.storage_quota import measure_in_use
 
 log = structlog.get_logger(__name__)
@@ -63,6 +63,10 @@ def roll_up_usage() -> None:
     today = timezone.now().astimezone(UTC).date()
     for day in (today - timedelta(days=1), today):
         roll_up(day)
+    try:
+        add_measured(timezone.now())
+    except TransportError as error:
+        log.info("memory_not_counted", error=str(error))
     end_over_budget()
     used = Kernel.objects.filter(state__in=LIVE_STATES).values_list("project_id", flat=True).distinct()
     measure_in_use(timezone.now(), used)

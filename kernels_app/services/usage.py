@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from kernels_app.models import LIVE_STATES, DailyUsage, Kernel, Run
-from kernels_app.selectors.compute import gib_hours_of, overlap_s, reserved_gib_hours
+from kernels_app.selectors.compute import GIB, gib_hours_of, overlap_s, reserved_gib_hours
 from notebooks_app.models import Project, ProjectStorage
 from notebooks_app.selectors.storage import person_storage_bytes, with_holder
 from notebooks_app.services.storage_quota import measured
+from notebooks_app.wire import blocking_transport
 from zasper_hub.accounts.models import Team, User
 from zasper_hub.accounts.quotas import DEFINITIONS, Quota, Value
 from zasper_hub.accounts.selectors.quotas import effective_quotas, effective_quotas_of_many
 
 MAX_PROJECTS_SHOWN = 500
+MEASURED_AT_KEY = "usage:measured_at"  # seconds since 1970
+LONGEST_MEASURED_S = 900.0  # what a worker that was away longer missed is not guessed
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,32 @@ def days_of(user: User, now: datetime, count: int = 30) -> list[DailyUsage]:
     """What the person computed on each of the last days on which they did, oldest first."""
     first_day = now.astimezone(UTC).date() - timedelta(days=count - 1)
     return list(DailyUsage.objects.filter(user=user, day__gte=first_day).order_by("day"))
+
+
+def add_measured(now: datetime) -> None:
+    """Adds what kernels without a memory limit used since the last call, by their memory as last measured.
+
+    Called periodically; a repeat at once adds next to nothing. Raises TransportError.
+    """
+    transport = blocking_transport()
+    last = transport.get_value(MEASURED_AT_KEY)
+    transport.put_value(MEASURED_AT_KEY, str(now.timestamp()).encode(), ttl_s=86_400)
+    if last is None:
+        return
+    elapsed_s = min(max(now.timestamp() - float(last), 0.0), LONGEST_MEASURED_S)
+    kernels = Kernel.objects.filter(
+        state__in=LIVE_STATES, memory_limit_bytes=None, memory_bytes__gt=0, user__isnull=False
+    )
+    used: dict[int, float] = defaultdict(float)
+    for user_id, created_at, memory_bytes in kernels.values_list("user_id", "created_at", "memory_bytes"):
+        lived_s = min(elapsed_s, max((now - created_at).total_seconds(), 0.0))
+        used[user_id or 0] += (memory_bytes or 0) / GIB * lived_s / 3600
+    day = now.astimezone(UTC).date()
+    for user_id, gib_hours in used.items():
+        DailyUsage.objects.get_or_create(user_id=user_id, day=day)
+        DailyUsage.objects.filter(user_id=user_id, day=day).update(
+            measured_gib_hours=F("measured_gib_hours") + gib_hours
+        )
 
 
 def roll_up(day: date) -> int:

@@ -13,7 +13,7 @@ from tests.live_hub import PASSWORD, LiveHub
 
 
 def notebook(cell_id: str, source: str) -> bytes:
-    cell = {
+    cell: dict[str, object] = {
         "cell_type": "code", "id": cell_id, "metadata": {}, "source": source, "outputs": [], "execution_count": None,
     }  # fmt: skip
     return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}).encode()

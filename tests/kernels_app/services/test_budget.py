@@ -13,7 +13,7 @@ from kernels_app.models import DailyUsage, Kernel, KernelState
 from kernels_app.selectors.compute import gib_hours_of
 from kernels_app.services.budget import end_over_budget
 from kernels_app.services.project_kernels import start_project_kernel
-from kernels_app.services.usage import days_of, figures_of, roll_up
+from kernels_app.services.usage import add_measured, days_of, figures_of, roll_up
 from tests.cast import Cast, make_cast
 from tests.kernels_app.scripted_node import ScriptedNode
 from zasper_hub.accounts.quotas import Level, Quota
@@ -62,3 +62,23 @@ def test_the_budget_s_figure_is_the_same_before_and_after_the_roll_up(cast: Cast
     later = gib_hours_of(cast.alice.pk, now + timedelta(days=5))
     assert later == pytest.approx(before, abs=0.01)
     assert gib_hours_of(cast.alice.pk, now + timedelta(days=40)) == 0
+
+
+def test_a_kernel_without_a_limit_counts_with_the_memory_it_uses(cast: Cast, hub_wire: MemoryStore) -> None:
+    now = timezone.now()
+    kernel = Kernel.objects.create(
+        project=cast.project,
+        user=cast.alice,
+        kernelspec_name="python3",
+        state=KernelState.IDLE,
+        memory_bytes=6 * GIB,
+    )
+    Kernel.objects.filter(pk=kernel.pk).update(created_at=now - timedelta(hours=1))
+    add_measured(now)  # the first look has nothing to compare with
+    add_measured(now + timedelta(minutes=10))
+    add_measured(now + timedelta(minutes=10))  # once more adds nothing
+    assert sum(
+        day.measured_gib_hours for day in days_of(cast.alice, now + timedelta(minutes=10))
+    ) == pytest.approx(1)
+    later = gib_hours_of(cast.alice.pk, now + timedelta(minutes=10))
+    assert later == pytest.approx(1)
