@@ -164,6 +164,7 @@ const STATE_WORDS: Record<string, string> = {
   cancelled: "cancelled",
   interrupted: "interrupted",
   died: "kernel died",
+  not_run: "not run, the kernel ended",
 };
 
 function guessHeight(notebook: OpenNotebook, cell: CellModel): number {

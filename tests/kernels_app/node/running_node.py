@@ -181,6 +181,15 @@ class RunningNode:
     async def events(self) -> list[Any]:
         return [decode_event(entry.payload) for entry in await self.wire.read_log(EVENTS_STREAM)]
 
+    async def event_of(self, kind: type[Found]) -> Found:
+        """The first event of this kind."""
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                for event in await self.events():
+                    if isinstance(event, kind):
+                        return event
+                await asyncio.sleep(0.01)
+
     async def kernel_event(self, kernel_id: KernelId, *names: str) -> KernelEvent:
         async with asyncio.timeout(DEADLINE_S):
             while True:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from kernels_app.bus.envelopes import (
@@ -24,6 +25,7 @@ from kernels_app.bus.envelopes import (
     SendComm,
     StartKernel,
     StopKernel,
+    StopRefused,
     encode,
 )
 from kernels_app.bus.identifiers import CellId, KernelId, RunId, command_stream, run_log, run_topic
@@ -36,6 +38,7 @@ from kernels_app.bus.operations import (
     Finished,
     InputClosed,
     InputRequest,
+    KernelChanged,
     Queued,
     Started,
     StreamChunk,
@@ -292,6 +295,34 @@ async def test_a_restart_keeps_the_id_and_forgets_the_variables(node: RunningNod
     assert (ended.status, ended.execution_count) == ("ok", 1)
     assert await notebook.text(second) == "False\n"
     await process_is_gone(int(await notebook.text(first)))
+
+
+async def test_a_stop_for_want_of_use_does_not_hit_a_kernel_that_is_used(node: RunningNode) -> None:
+    notebook = node.notebook()
+    await notebook.start()
+    await notebook.kernel_state("idle")
+    stop = StopKernel(
+        fence=notebook.fence,
+        kernel_id=notebook.kernel_id,
+        state="culled",
+        reason="Nobody used it.",
+        quiet_s=0.2,
+    )
+    [run_id] = await notebook.run("import time; time.sleep(0.6); print('went on')")
+    await started(notebook, run_id)
+    await notebook.send(stop)
+    await node.event_of(StopRefused)
+    assert (await notebook.finished(run_id)).status == "ok"
+    assert await notebook.text(run_id) == "went on\n"
+
+    def is_quiet(operations: list[AnyOperation]) -> bool | None:
+        return True if isinstance(operations[-1], KernelChanged) and operations[-1].state == "idle" else None
+
+    await notebook.wait_for(is_quiet)
+    await notebook.send(msgspec.structs.replace(stop, quiet_s=600))  # idle, but used a moment ago
+    await notebook.send(msgspec.structs.replace(stop, quiet_s=0))
+    assert (await notebook.kernel_state("culled")).reason == "Nobody used it."
+    assert [type(event) for event in await node.events()].count(StopRefused) == 2
 
 
 @pytest.mark.parametrize(
