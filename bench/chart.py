@@ -14,7 +14,14 @@ from bench.measuring import RESULTS
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "images" / "bench.svg"
 WIDTH, LABEL_WIDTH, BAR_HEIGHT, GAP, TITLE_HEIGHT = 760, 190, 18, 6, 34
-OURS_COLOUR, PEER_COLOUR, TEXT_COLOUR, MUTED_COLOUR = "#2563eb", "#9ca3af", "#1f2937", "#6b7280"
+# Readable on a light page and on a dark one, as the reader's system has it.
+STYLE = """<style>
+.page{fill:#ffffff}.text{fill:#1f2937}.muted{fill:#6b7280}.ours{fill:#2563eb}.peer{fill:#9ca3af}.spread{stroke:#1f2937}
+@media (prefers-color-scheme:dark){
+.page{fill:#0d1117}.text{fill:#e6edf3}.muted{fill:#9198a1}.ours{fill:#58a6ff}.peer{fill:#6e7681}.spread{stroke:#e6edf3}
+}
+</style>
+"""
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -80,39 +87,39 @@ def drawn(found: Sequence[Panel], note: str) -> str:
         parts.append(_text(0, y - 12, f"{panel.title} ({panel.unit})", weight=600))
         scale = (WIDTH - LABEL_WIDTH - 150) / max(bar.high for bar in panel.bars)
         for bar in sorted(panel.bars, key=lambda bar: bar.value):
-            colour = OURS_COLOUR if bar.is_ours else PEER_COLOUR
+            kind = "ours" if bar.is_ours else "peer"
             middle = y + BAR_HEIGHT / 2
             parts.append(_text(LABEL_WIDTH - 8, y + 13, bar.label, anchor="end"))
             parts.append(
                 f'<rect x="{LABEL_WIDTH}" y="{y}" width="{max(1.0, bar.value * scale):.1f}" '
-                f'height="{BAR_HEIGHT}" rx="2" fill="{colour}"/>'
+                f'height="{BAR_HEIGHT}" rx="2" class="{kind}"/>'
             )
             if bar.high > bar.low:  # the spread of the repeats
                 left, right = (LABEL_WIDTH + value * scale for value in (bar.low, bar.high))
                 parts.append(
                     f'<path d="M{left:.1f} {middle}H{right:.1f}M{left:.1f} {middle - 4}v8'
-                    f'M{right:.1f} {middle - 4}v8" stroke="{TEXT_COLOUR}" fill="none"/>'
+                    f'M{right:.1f} {middle - 4}v8" class="spread" fill="none"/>'
                 )
             end = LABEL_WIDTH + max(bar.value, bar.high) * scale
             parts.append(_text(end + 8, y + 13, f"{bar.value:g} {panel.unit}"))
             y += BAR_HEIGHT + GAP
     y += 24
-    parts.append(_text(0, y - 6, note, colour=MUTED_COLOUR, size=11))
+    parts.append(_text(0, y - 6, note, kind="muted", size=11))
     body = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-12 0 {WIDTH + 24} {y + 8}" role="img" '
-        f'font-family="system-ui, sans-serif" font-size="13">\n<title>Zasper Hub beside its peers</title>\n'
-        f'<rect x="-12" width="{WIDTH + 24}" height="{y + 8}" fill="#ffffff"/>\n{body}\n</svg>\n'
+        f'font-family="system-ui, sans-serif" font-size="13">\n<title>Zasper Hub beside its peers</title>\n{STYLE}'
+        f'<rect x="-12" width="{WIDTH + 24}" height="{y + 8}" class="page"/>\n{body}\n</svg>\n'
     )
 
 
 def _text(
-    x: float, y: float, text: str, *, anchor: str = "start", weight: int = 400, colour: str = TEXT_COLOUR,
+    x: float, y: float, text: str, *, anchor: str = "start", weight: int = 400, kind: str = "text",
     size: int = 13,
 ) -> str:  # fmt: skip
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}" '
-        f'font-size="{size}" fill="{colour}">{escape(text)}</text>'
+        f'font-size="{size}" class="{kind}">{escape(text)}</text>'
     )
 
 

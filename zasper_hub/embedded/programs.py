@@ -38,6 +38,8 @@ def hub_environment(layout: Layout, environment: Environment, secret_key: str) -
         else f"unix://{layout.valkey_socket}"
     )
     return {
+        # Threads here take turns at Python anyway: a heap of its own for each of them only costs memory.
+        "MALLOC_ARENA_MAX": "1",
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "zasper_hub.settings.production",
         "HUB_DATA_DIR": str(layout.data_dir),
