@@ -4,8 +4,10 @@ import { createRequire } from 'node:module';
 import process from 'node:process';
 
 const require = createRequire(import.meta.url);
-const { ContentsManager, KernelSpecManager, NbConvertManager, ServerConnection, UserAPI, ConfigSectionManager } =
-  require('@jupyterlab/services');
+const {
+  ContentsManager, KernelManager, KernelSpecManager, NbConvertManager, ServerConnection, SessionManager, TerminalManager,
+  UserAPI, ConfigSectionManager
+} = require('@jupyterlab/services');
 
 const [baseUrl, token] = process.argv.slice(2);
 const serverSettings = ServerConnection.makeSettings({
@@ -107,6 +109,67 @@ seen.formats = Object.keys(await new NbConvertManager({ serverSettings }).getExp
 const section = await new ConfigSectionManager({ serverSettings }).create({ name: 'notebook' });
 await section.update({ cells: { theme: 'dark' } });
 seen.config = section.data;
+
+// A notebook's session: run, input, comms both ways with buffers, restart, another path, the end
+const kernels = new KernelManager({ serverSettings });
+const sessions = new SessionManager({ kernelManager: kernels, serverSettings });
+const session = await sessions.startNew({ name: 'lab', path: 'lab.ipynb', type: 'notebook', kernel: { name: 'python3' } });
+const kernel = session.kernel;
+const run = async (code, onMessage = () => {}) => {
+  const future = kernel.requestExecute({ code });
+  let text = '';
+  future.onIOPub = message => {
+    text += message.header.msg_type === 'stream' ? message.content.text : '';
+    onMessage(message);
+  };
+  future.onStdin = message => future.sendInputReply({ status: 'ok', value: 'Ada' }, message.header);
+  return { status: (await future.done).content.status, text };
+};
+seen.ran = await run('print(6 * 7)');
+seen.failed = (await run('1/0')).status;
+seen.asked = (await run("print('hello', input('Name? '))")).text;
+seen.completed = (await kernel.requestComplete({ code: 'impor', cursor_pos: 5 })).content.matches;
+let opened;
+const heard = new Promise(resolve => {
+  kernel.registerCommTarget('made-there', comm => {
+    opened = comm;
+    comm.onMsg = message =>
+      resolve({ data: message.content.data, bytes: [...new Uint8Array(message.buffers[0].buffer ?? message.buffers[0])] });
+    comm.send({ ready: true }, undefined, [new Uint8Array([1, 2, 3]).buffer]);
+  });
+});
+await run(`from ipykernel.comm import Comm
+comm = Comm(target_name='made-there')
+@comm.on_msg
+def answer(message):
+    comm.send({'got': list(message['buffers'][0])}, buffers=[bytes([9, 8])])`);
+seen.comm = await heard;
+await opened.subshellStarted; // a restart takes the request for it away
+await kernel.restart();
+seen.fresh = (await run("print('comm' in globals())")).text;
+await session.setPath('moved.ipynb');
+await sessions.refreshRunning();
+seen.sessions = [...sessions.running()].map(one => one.path);
+await kernels.refreshRunning();
+seen.kernels = [...kernels.running()].some(one => one.id === kernel.id);
+await session.shutdown();
+await kernels.refreshRunning();
+seen.kernelIsGone = ![...kernels.running()].some(one => one.id === kernel.id);
+
+// A terminal
+require('@jupyterlab/coreutils').PageConfig.setOption('terminalsAvailable', 'true'); // a page's server says it
+const terminals = new TerminalManager({ serverSettings });
+const terminal = await terminals.startNew();
+seen.typed = await new Promise(resolve => {
+  let screen = '';
+  terminal.messageReceived.connect((_, message) => {
+    screen += message.type === 'stdout' ? message.content.join('') : '';
+    if (screen.includes('=42=')) resolve(true);
+  });
+  terminal.send({ type: 'stdin', content: ['echo "=$((6 * 7))="\r'] });
+});
+seen.terminals = [...terminals.running()].map(one => one.name === terminal.name);
+await terminal.shutdown();
 
 // A token that is none
 const stranger = new ContentsManager({

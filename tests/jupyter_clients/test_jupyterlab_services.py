@@ -1,4 +1,4 @@
-"""JupyterLab's own client library (@jupyterlab/services, in Node) at a running hub: contents, config, kernelspecs."""
+"""JupyterLab's own client library (@jupyterlab/services, in Node) at a hub: files, sessions, comms, terminals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def seen(server: ProjectServer) -> Any:
         check=False,
     )
     assert done.returncode == 0, f"{done.stderr[-3000:]}\n{server.hub.logs()}"
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])  # the library talks before it
 
 
 def test_files_are_saved_and_read(seen: Any) -> None:
@@ -71,6 +71,28 @@ def test_who_is_there_and_what_runs_is_told(seen: Any) -> None:
     assert seen["logo"] == {"status": 200, "type": "image/png"}
     assert {"html", "markdown", "script"} <= set(seen["formats"])
     assert seen["config"] == {"cells": {"theme": "dark"}}
+
+
+def test_a_session_runs_code_asks_and_completes(seen: Any) -> None:
+    assert seen["ran"] == {"status": "ok", "text": "42\n"}
+    assert seen["failed"] == "error"
+    assert "hello Ada\n" in seen["asked"]
+    assert "import" in seen["completed"]
+
+
+def test_comm_messages_pass_both_ways_with_their_buffers(seen: Any) -> None:
+    assert seen["comm"] == {"data": {"got": [1, 2, 3]}, "bytes": [9, 8]}
+
+
+def test_a_session_is_restarted_moved_and_ended(seen: Any) -> None:
+    assert seen["fresh"] == "False\n"
+    assert (seen["sessions"], seen["kernels"]) == (["moved.ipynb"], True)
+    assert seen["kernelIsGone"]
+
+
+def test_a_terminal_is_typed_into(seen: Any) -> None:
+    assert seen["typed"]
+    assert seen["terminals"] == [True]
 
 
 def test_a_stranger_is_refused(seen: Any) -> None:
