@@ -18,7 +18,7 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
 from kernels_app.bus.identifiers import KernelId, NodeId
-from kernels_app.errors import Conflict, Invalid, NotFound, TooLarge
+from kernels_app.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
 from kernels_app.jupyter.bodies import optional_text
 from kernels_app.jupyter.kernels import live_kernel_of
 from kernels_app.models import Kernel, Run, RunState
@@ -64,6 +64,8 @@ def run(call: Call, kernel_id: str) -> HttpResponseBase:
     if document_id is None:
         if code is None:
             raise JupyterError(400, "Missing field in JSON data: code, or document_id and cell_id")
+        if kernel.node_id is None:
+            raise Unavailable("The kernel waits for a free place. Try again.")
         request_id = async_to_sync(_start_code)(kernel, code, dict(metadata))
         return _accepted(call, kernel, [request_id])
     document = _document(call, document_id, kernel)
@@ -120,7 +122,7 @@ def give_input(call: Call, kernel_id: str) -> HttpResponseBase:
     )
     if waiting is not None and waiting.input is not None and kernel.document is not None:
         answer_input(kernel.document, input_id=str(waiting.input.get("input_id", "")), value=value)
-    elif not async_to_sync(_answer_code)(kernel, value):
+    elif kernel.node_id is None or not async_to_sync(_answer_code)(kernel, value):
         raise Conflict("Nothing on this kernel waits for input here.")
     return HttpResponse(status=201)
 
