@@ -1,4 +1,4 @@
-"""`POST api/kernels/<id>/execute` with the bodies of the three extensions that have such a route, on a live document."""
+"""`POST api/kernels/<id>/execute` with the body of each extension that has such a route, on a live document."""
 
 from __future__ import annotations
 
