@@ -182,7 +182,7 @@ def test_a_kernel_survives_its_node_with_its_running_cell_complete(hub: ComposeH
         hub.compose("restart", "node")
     else:
         hub.compose("kill", "-s", "KILL", "node")
-        hub.compose("up", "-d", "--no-build", "node")
+        hub.compose("up", "-d", "--no-build", "--no-deps", "node")
     assert notebook.ended() == ["ok", "ok"]
     wait_for("all its lines are there", lambda: notebook.text() == ALL_LINES, timeout_s=20)
     assert [output["data"]["text/plain"] for output in notebook.outputs(1)] == [[str(COUNT - 1)]] or [
