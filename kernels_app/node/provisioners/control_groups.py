@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 CPU_PERIOD_US = 100_000
 # A group can be removed when the last of its processes is gone, which may take a moment after their kill.
 REMOVE_S = 2.0
+LEFTOVER_S = 60.0
 _WANTED = ("memory", "cpu", "pids")
 # Puts itself into the groups named before `--` and becomes the program after it.
 ENTER_SCRIPT = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 125; shift; done; shift; exec "$@"'
@@ -128,11 +129,13 @@ class ControlGroups:
         return group
 
     def remove_leftovers(self) -> None:
-        """Empty groups of an earlier life of the node."""
+        """Empty groups of an earlier life of the node. Not new ones: another hub's node on this machine may have the
+        same name, and its kernel may be about to enter."""
         for folder in set(self._folders.values()):
             for left in folder.glob(f"{self._prefix}*"):
                 with contextlib.suppress(OSError):
-                    left.rmdir()
+                    if time.time() - left.stat().st_mtime > LEFTOVER_S:
+                        left.rmdir()
 
 
 def find_control_groups(
