@@ -1,4 +1,4 @@
-"""The admin panel: a quota that is set, met, raised and met no more."""
+"""The admin panel: a quota that is set, met, raised and met no more; and every page with a whole team's data in it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.conftest import VIEWPORTS, screenshot, sign_in
+from tests.e2e.conftest import VIEWPORTS, screenshot, screenshots, sign_in
 from tests.e2e.pages import NotebookPage, add_member, make_project, upload
-from tests.live_hub import LiveHub
+from tests.e2e.test_accessible import check
+from tests.live_hub import LiveHub, running_hub
 from tests.notebook_files import notebook_file
 
 PERSON = "quentin"
@@ -109,3 +110,61 @@ def test_a_quota_is_set_in_the_panel_met_explained_raised_and_met_no_more(
         second.run_all()
         second.wait_until_done("cell-0", 1)
         expect(second.cell("cell-0")).to_contain_text("second ran")
+
+
+@pytest.fixture(scope="module")
+def whole_team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveHub]:
+    """A hub of its own with 50 people, 30 kernels and 3 nodes: rows, nothing of it runs."""
+    with running_hub(tmp_path_factory.mktemp("team") / "data") as hub:
+        hub.command("generate_demo", "--people", "50", "--kernels", "30", "--nodes", "3")
+        yield hub
+
+
+PARTS = (
+    "people",
+    "teams",
+    "quotas",
+    "kernels",
+    "nodes",
+    "announcements",
+    "invitations",
+    "audit",
+)
+
+
+@pytest.mark.timeout(300)  # 66 screenshots
+def test_every_part_of_the_panel_shows_a_whole_team(page: Page, whole_team: LiveHub) -> None:
+    """Screenshots in all sizes and both themes; no serious finding of axe; nothing wider than the page."""
+    with whole_team.client() as client:
+        people = client.get("admin/people", params={"sort": "-kernel_count"}).raise_for_status().json()
+        teams = client.get("admin/teams").raise_for_status().json()["items"]
+    assert people["total"] >= 50
+    person, team = people["items"][0]["username"], teams[0]["slug"]
+    sign_in(page, whole_team)
+    addresses = {
+        "overview": "",
+        **{part: f"/{part}" for part in PARTS},
+        "person": f"/people/{person}",
+        "team": f"/teams/{team}",
+    }
+    for name, path in addresses.items():
+        page.goto(f"{whole_team.url}/admin{path}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_text("Loading…")).to_have_count(0)
+        check(page, name)
+        screenshots(page, f"admin-{name}")
+        main = page.get_by_role("main")
+        assert main.evaluate("(main) => main.scrollWidth <= main.clientWidth + 1"), name
+
+    page.goto(f"{whole_team.url}/admin/kernels?state=busy&sort=-memory_bytes")
+    rows = page.get_by_role("table", name="Kernels").locator("tbody tr")
+    expect(rows.first).to_be_visible()
+    shown = rows.count()
+    # By keyboard: down the rows, a range chosen with Shift, and given up with Escape.
+    rows.first.get_by_role("checkbox").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Shift+ArrowDown")
+    expect(page.get_by_text("2 selected" if shown > 1 else "1 selected")).to_be_visible()
+    screenshot(page, "admin-kernels-selected")
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("selected")).to_have_count(0)

@@ -53,7 +53,7 @@ const COLUMNS: readonly Column<AdminKernel>[] = [
     render: (kernel) => (kernel.cpu_cores === null ? NOTHING : <span title={kernel.cpu_limit_cores === null ? "No limit" : `At most ${formatQuantity(kernel.cpu_limit_cores, "cores")}`}>{kernel.cpu_cores.toFixed(kernel.cpu_cores < 10 ? 2 : 1)}</span>),
   },
   { id: "idle", title: "Idle for", hides: "small", width: "5.5rem", align: "end", render: (kernel) => idleFor(kernel) },
-  { id: "node", title: "Node", sort: "up", hides: "medium", width: "6.5%", render: (kernel) => kernel.node ?? NOTHING },
+  { id: "node", title: "Node", sort: "up", hides: "medium", width: "9%", render: (kernel) => (kernel.node ? <span title={kernel.node}>{kernel.node}</span> : NOTHING) },
   { id: "created_at", title: "Started", sort: "down", hides: "medium", width: "5.75rem", align: "end", render: (kernel) => <Ago time={kernel.created_at} /> },
 ];
 
@@ -127,7 +127,7 @@ export function KernelTable({
 }
 
 function KernelStateCell({ kernel }: { kernel: AdminKernel }) {
-  const title = kernel.queue_position !== null ? `Waiting, place ${String(kernel.queue_position)}` : kernelStateTitle(kernel.state);
+  const title = kernel.queue_position !== null ? `Waiting (${String(kernel.queue_position)})` : kernelStateTitle(kernel.state);
   return (
     <span class="state-cell" title={kernel.reason ?? undefined}>
       <span class={`kernel-dot kernel-dot-${kernel.state}`} aria-hidden="true" />

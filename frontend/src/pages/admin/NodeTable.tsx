@@ -71,7 +71,7 @@ const COLUMNS: readonly Column<HubNode>[] = [
     hides: "small",
     width: "5.5rem",
     align: "end",
-    render: (node) => (node.slot_count === null ? node.kernel_count : `${String(node.kernel_count)} of ${String(node.slot_count)}`),
+    render: (node) => (!node.slot_count ? node.kernel_count : `${String(node.kernel_count)} of ${String(node.slot_count)}`),
   },
   { id: "provisioner", title: "Isolation", hides: "medium", width: "6rem", render: (node) => node.isolation ?? node.provisioner ?? NOTHING },
   { id: "last_seen_at", title: "Last seen", sort: "down", hides: "medium", width: "6rem", align: "end", render: (node) => <Ago time={node.last_seen_at} /> },

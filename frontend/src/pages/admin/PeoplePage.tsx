@@ -50,7 +50,7 @@ const COLUMNS: readonly Column<AdminPerson>[] = [
   },
   { id: "kernel_count", title: "Kernels", sort: "down", hides: "small", width: "5rem", align: "end", render: (person) => person.kernel_count || NOTHING },
   { id: "memory", title: "Memory", hides: "medium", width: "5.75rem", align: "end", render: (person) => (person.memory_bytes ? formatQuantity(person.memory_bytes, "bytes") : NOTHING) },
-  { id: "storage_bytes", title: "Storage", sort: "down", hides: "small", width: "5.75rem", align: "end", render: (person) => (person.storage_bytes === null ? NOTHING : formatQuantity(person.storage_bytes, "bytes")) },
+  { id: "storage_bytes", title: "Storage", sort: "down", hides: "small", width: "5.75rem", align: "end", render: (person) => (person.storage_bytes ? formatQuantity(person.storage_bytes, "bytes") : NOTHING) },
   { id: "last_seen_at", title: "Last seen", sort: "down", width: "6.5rem", align: "end", render: (person) => <Ago time={person.last_seen_at} /> },
 ];
 

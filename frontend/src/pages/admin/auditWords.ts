@@ -15,7 +15,7 @@ export function targetTitle(event: AuditEvent): string {
 export function detailLine(details: AuditEvent["details"]): string {
   return Object.entries(details)
     .filter(([, value]) => value !== null && value !== "")
-    .map(([name, value]) => `${name.replaceAll("_", " ")}: ${typeof value === "object" ? JSON.stringify(value) : String(value)}`)
+    .map(([name, value]) => `${name.replaceAll("_", " ")}: ${Array.isArray(value) && value.every((each) => typeof each === "string") ? value.join(" ") : typeof value === "object" ? JSON.stringify(value) : String(value)}`)
     .join(", ");
 }
 
