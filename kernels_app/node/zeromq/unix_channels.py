@@ -87,6 +87,14 @@ class UnixChannels(KernelChannels):
     def caught_up(self, name: ChannelName) -> None:
         self._catch_up(name)
 
+    def hear_outputs_first(self) -> bool:
+        """Handles what the kernel has published; False when that is more than can be handled now.
+
+        Before each reply: a kernel sends its outputs first, and clients wait only seconds for those that come after.
+        """
+        outputs = self._links.get("iopub")
+        return outputs is None or outputs.handle_all()
+
 
 class _Link:
     """One socket, connected again whenever the kernel is not there."""
@@ -211,6 +219,12 @@ class _Link:
                 self._connect_later()
         return count
 
+    def handle_all(self) -> bool:
+        """Reads and handles what is there now, for a while; whether nothing is left."""
+        if not self._inbox and self._socket is not None:
+            self.on_ready(READABLE)
+        return not self._inbox
+
     def _read(self) -> bool:
         """True when the other end is gone."""
         left = TURN_BYTES
@@ -233,6 +247,9 @@ class _Link:
     def _handle(self) -> int:
         """Handles what was read, for a while; how many messages."""
         count = 0
+        if self._inbox and self._name != "iopub" and not self._owner.hear_outputs_first():
+            self._poll.ask(self)
+            return count
         deadline = time.monotonic() + DRAIN_S
         while self._inbox:
             data = self._inbox.popleft()

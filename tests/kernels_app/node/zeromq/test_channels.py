@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -201,3 +202,31 @@ async def test_a_kernel_that_does_not_read_gets_all_that_was_said_when_it_does(
             else:
                 await asyncio.sleep(0.001)
     assert numbers == list(range(200))
+
+
+async def test_a_reply_is_heard_after_the_outputs_that_came_before_it(
+    context: KernelContext,
+    heard: Heard,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    monkeypatch.setattr(unix_channels, "DRAIN_S", 0.0)  # a chunk a turn: the node is behind
+    connection = ipc_connection(tmp_path_factory.mktemp("z"))
+    opened = open_channels(context, connection, heard)
+    kernel = FakeKernel(context, connection)
+    await kernel.subscribed()
+    opened.send("shell", "execute_request", b"{}", msg_id="m")
+    await eventually(lambda: bool(kernel.shell.poll(0)))
+    identity, *_ = kernel.shell.recv_multipart()
+    payload = build_message(
+        "stream", b'"' + b"x" * 2000 + b'"', msg_id="o", session_id="s", date="", signer=kernel.signer
+    )
+    for _ in range(24):
+        kernel.iopub.send_multipart(payload)
+    reply = build_message("execute_reply", b"{}", msg_id="r", session_id="s", date="", signer=kernel.signer)
+    kernel.shell.send_multipart([identity, *reply])
+    time.sleep(0.1)  # noqa: ASYNC251  the event loop with it: all is in the sockets before any is read
+    await eventually(lambda: len(heard.messages) == 25)
+    assert heard.messages[-1][1].msg_type == "execute_reply"
+    opened.close()
+    kernel.close()
