@@ -126,9 +126,13 @@ def test_one_of_two_nodes_is_killed(hub: LiveHub, second: SecondNode) -> None:
         ended = wait_for("the lost kernel says so", said_to_be_lost, timeout_s=LOST_WITHIN_S)
         assert time.monotonic() - killed_at <= LOST_WITHIN_S
         assert ended["reason"] == "The node that ran the kernel does not answer any more."
-        states = {run["state"] for run in client.get(f"documents/{lost}/runs").json()}
-        assert not states & {"queued", "running"}, states
-        assert "died" in states
+
+        def states() -> set[str]:
+            return {run["state"] for run in client.get(f"documents/{lost}/runs").json()}
+
+        # The recorder ends them, from the log that the end of the kernel wrote.
+        wait_for("its runs have ended", lambda: not states() & {"queued", "running"}, timeout_s=10)
+        assert "died" in states()
 
         # The other's kernel has not noticed, and nothing of it is lost.
         assert client.get(f"documents/{survivor}").json()["kernel"]["state"] == "busy"
