@@ -43,7 +43,10 @@ def check(page: Page, name: str) -> None:
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         # Colours that were on their way are there.
         page.evaluate(
-            "() => Promise.all(document.getAnimations().map((one) => one.finished.catch(() => null)))"
+            """async () => {
+                await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+                await Promise.all(document.getAnimations().map((one) => one.finished.catch(() => null)));
+            }"""
         )
         assert findings(page) == [], f"{name}, {theme}"
 

@@ -20,16 +20,16 @@ def notebook(cell_id: str, source: str) -> bytes:
 
 
 def test_who_hits_the_kernel_quota_reads_why_stops_a_kernel_and_goes_on(page: Page, hub: LiveHub) -> None:
-    hub.add_person("quentin")
-    admin, quentin = hub.client(), hub.client("quentin")
-    admin.put("admin/people/quentin/quotas", json={"values": {"max_kernels": 1}}).raise_for_status()
-    project = make_project(quentin, "Quotas")
-    upload(quentin, project, "first.ipynb", notebook("one", "1"))
-    upload(quentin, project, "second.ipynb", notebook("two", "print('there is', 'room')"))
-    first = document_id(quentin, project, "first.ipynb")
-    quentin.post(f"documents/{first}/runs", json={"cells": "all"}).raise_for_status()
+    hub.add_person("quincy")
+    admin, quincy = hub.client(), hub.client("quincy")
+    admin.put("admin/people/quincy/quotas", json={"values": {"max_kernels": 1}}).raise_for_status()
+    project = make_project(quincy, "Quotas")
+    upload(quincy, project, "first.ipynb", notebook("one", "1"))
+    upload(quincy, project, "second.ipynb", notebook("two", "print('there is', 'room')"))
+    first = document_id(quincy, project, "first.ipynb")
+    quincy.post(f"documents/{first}/runs", json={"cells": "all"}).raise_for_status()
 
-    sign_in(page, hub, "quentin", PASSWORD)
+    sign_in(page, hub, "quincy", PASSWORD)
     second = NotebookPage(page, hub, project, "second.ipynb").open()
     second.run("two")
     dialog = page.get_by_role("dialog", name="All your kernels are in use")
