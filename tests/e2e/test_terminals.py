@@ -150,6 +150,8 @@ def test_a_stopped_terminal_says_so_and_leaves_nothing_behind(
     wait_for("all have ended", lambda: not any("sleep 424" in line for line in shells()))
     panel.get_by_role("button", name="New terminal").click()
     expect(page.get_by_role("tab", name="Terminal 2")).to_have_attribute("aria-selected", "true")
-    expect(screen(page)).to_contain_text(re.compile(r"[$#]"))  # a shell that starts drops what was typed before
+    expect(screen(page)).to_contain_text(
+        re.compile(r"[$#]")
+    )  # a shell that starts drops what was typed before
     type_line(page, "echo new-$((6*7))")
     expect(screen(page)).to_contain_text("new-42")

@@ -127,6 +127,12 @@ class Window:
         await self.socket.disconnect(timeout=DEADLINE_S)
 
 
+@pytest.fixture(autouse=True)
+def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine's own start-up files of shells do is not what is tested, and may take its time."""
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+
+
 @pytest.fixture
 async def scene(hub_wire: MemoryStore, tmp_path: Path) -> AsyncIterator[Scene]:
     cast = await database_sync_to_async(make_cast)()

@@ -22,6 +22,12 @@ from tests.kernels_app.node.terminal_reader import DEADLINE_S, Shell
 WIRE = "terminals"
 
 
+@pytest.fixture(autouse=True)
+def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine's own start-up files of shells do is not what is tested, and may take its time."""
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+
+
 @pytest.fixture
 async def node(tmp_path: Path) -> AsyncIterator[RunningNode]:
     forget_memory_store(WIRE)
