@@ -33,10 +33,10 @@ test-frontend: setup-dev  ## TypeScript unit tests
 	@$(BIN)/python deploy/checks.py frontend
 
 test-python: setup-dev  ## Python tests without the browser
-	@$(BIN)/python -m pytest -m "not e2e"
+	@$(BIN)/python deploy/checks.py python
 
 test-browser: setup-dev  ## tests in a real browser
-	@$(BIN)/python -m pytest -m e2e
+	@$(BIN)/python deploy/checks.py browser
 
 api-types: setup-dev  ## regenerate the TypeScript types of the hub API
 	@$(BIN)/python deploy/checks.py api-types

@@ -1,6 +1,6 @@
 """`make test`, `make lint` …: each check is one command; this runs those asked for and sums up.
 
-The Python tests come last, so that the closing line is pytest's own.
+The Python tests come last, so that the closing lines are pytest's own: all but the browser's, then the browser's.
 """
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ def npm(*words: str) -> list[str]:
     return [sys.executable, str(ROOT / "deploy" / "bootstrap.py"), "--dev", "--npm", *words]
 
 
+def pytest(marked: str, *, workers: int) -> list[str]:
+    """Most tests wait rather than compute, so that more of them than there are cores pass beside each other."""
+    parallel = ["-n", str(workers), "--dist", "loadgroup", "--no-loadscope-reorder"]
+    return [str(BIN / "python"), "-m", "pytest", *parallel, "-m", marked]
+
+
 OPENAPI = [
     str(BIN / "python"), "manage.py", "openapi", "--settings", "zasper_hub.settings.test",
     "--output", "frontend/openapi.json",
@@ -42,14 +48,15 @@ CHECKS: dict[str, list[tuple[str, list[str]]]] = {
     ],
     "imports": [("import-linter", [str(BIN / "lint-imports")])],
     "frontend": [("vitest", npm("test")), ("size of the first load", npm("run", "check-size"))],
-    "python": [("pytest", [str(BIN / "python"), "-m", "pytest"])],
+    "python": [("pytest", pytest("not e2e", workers=3))],
+    "browser": [("pytest in a browser", pytest("e2e", workers=2))],
     "api-types": [
         ("openapi", OPENAPI),
         ("schema.d.ts", npm("run", "api-types")),
     ],
 }
 LIMIT_S = 3600  # a check that hangs is a check that fails
-ALL = ("lint", "types", "imports", "frontend", "python")
+ALL = ("lint", "types", "imports", "frontend", "python", "browser")
 
 
 def install_system_programs() -> None:
@@ -77,7 +84,7 @@ def main(names: list[str]) -> int:
     if unknown or not wanted:
         print(f"which check? one or more of: all {' '.join(CHECKS)}", file=sys.stderr)
         return 2
-    if "python" in wanted:
+    if {"python", "browser"}.intersection(wanted):
         install_system_programs()
     failed = []
     for name in wanted:

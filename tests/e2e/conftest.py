@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
@@ -32,6 +33,21 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveHub]:
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with running_hub(tmp_path_factory.mktemp("hub") / "data") as hub:
         yield hub
+
+
+@pytest.fixture(scope="session")
+def administration(hub: LiveHub) -> Iterator[httpx.Client]:
+    with hub.client() as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def _kernels_end_with_their_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What one test started takes neither a place in the quota nor the machine's time from those after it."""
+    yield
+    if "hub" in request.fixturenames:
+        administration: httpx.Client = request.getfixturevalue("administration")
+        administration.post("admin/kernels/stop", json={"all": True}).raise_for_status()
 
 
 @pytest.fixture(scope="session")
