@@ -36,7 +36,6 @@ from kernels_app.node.runs import KernelRuns
 from kernels_app.node.zeromq.channel_base import ChannelName, KernelChannels
 from kernels_app.node.zeromq.channels import KernelContext
 from kernels_app.node.zeromq.frames import KernelMessage
-from kernels_app.node.zeromq.line import LineChannels
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +89,7 @@ class Kernel:
         self._tasks: asyncio.TaskGroup | None = None
         self._closed = asyncio.Event()
         self._provisioner: NodeProvisioner | None = None
-        self._channels: KernelChannels | LineChannels | None = None
+        self._channels: KernelChannels | None = None
         self._connection: Connection | None = None
         self._display_name = command.kernelspec_name
         self._is_interrupted_by_message = False

@@ -20,7 +20,6 @@ from kernels_app.node.provisioners.terminal_base import TerminalPlan
 from kernels_app.node.records import KernelRecord, Records
 from kernels_app.node.zeromq.channel_base import ChannelListener, KernelChannels
 from kernels_app.node.zeromq.channels import KernelContext, open_channels
-from kernels_app.node.zeromq.line import LineChannels
 
 # Makes a provisioner for one launch: `(kernel_id, jupyter_client KernelSpec)`.
 MakeProvisioner = Callable[[str, Any], NodeProvisioner]
@@ -115,7 +114,7 @@ class Launcher:
 
     def open_channels(
         self, context: KernelContext, launch: PreparedLaunch, listener: ChannelListener
-    ) -> KernelChannels | LineChannels:
+    ) -> KernelChannels:
         """The way to a kernel that was launched."""
         return open_channels(context, launch.connection, listener)
 

@@ -111,7 +111,7 @@ class SandboxLauncher(Launcher):
 
     def open_channels(
         self, context: KernelContext, launch: PreparedLaunch, listener: ChannelListener
-    ) -> KernelChannels | LineChannels:
+    ) -> KernelChannels:
         assert isinstance(launch.provisioner, SandboxProvisioner)
         line = launch.provisioner.line
         if line is not None:

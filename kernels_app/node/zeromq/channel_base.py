@@ -14,8 +14,8 @@ from kernels_app.node.zeromq.frames import (
     DELIMITER,
     InvalidMessage,
     KernelMessage,
+    MessageParser,
     build_message,
-    parse_message,
 )
 from kernels_app.node.zeromq.signing import Signer
 
@@ -49,12 +49,12 @@ class KernelChannels(abc.ABC):
     """Shell, iopub, stdin and control of one launch of a kernel. Signatures are made and checked
     here: what does not carry the kernel's signature is dropped and counted."""
 
-    def __init__(self, connection: Connection, listener: ChannelListener) -> None:
-        self._signer = Signer(connection.key.encode())
+    def __init__(self, key: str, listener: ChannelListener) -> None:
+        """`key` signs the kernel's messages."""
+        self._signer = Signer(key.encode())
+        self._parser = MessageParser(self._signer)
         self._listener = listener
         self._session_id = secrets.token_hex(8)
-        self._busy_since: dict[ChannelName, float] = {}
-        self._is_behind = False
         self.invalid_count = 0
 
     def send(
@@ -95,8 +95,7 @@ class KernelChannels(abc.ABC):
 
     def _receive(self, name: ChannelName, frames: list[bytes]) -> None:
         try:
-            message = parse_message(frames, self._signer)
-            self._listener.on_kernel_message(name, message)
+            self._listener.on_kernel_message(name, self._parser.parse(frames))
         except InvalidMessage as error:
             self.invalid_count += 1
             if self.invalid_count % INVALID_LOG_EVERY == 1:
@@ -104,6 +103,15 @@ class KernelChannels(abc.ABC):
         except Exception:
             # A mistake of ours with one message must not leave the next ones unread.
             logger.exception("A message on %s could not be handled.", name)
+
+
+class SocketChannels(KernelChannels):
+    """Over sockets of the kernel itself, which fill when it sends faster than they are read."""
+
+    def __init__(self, connection: Connection, listener: ChannelListener) -> None:
+        super().__init__(connection.key, listener)
+        self._busy_since: dict[ChannelName, float] = {}
+        self._is_behind = False
 
     def _fall_behind(self, name: ChannelName, *, is_much: bool = False) -> None:
         """There is more than could be handled now."""

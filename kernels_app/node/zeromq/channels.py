@@ -16,6 +16,7 @@ from kernels_app.node.zeromq.channel_base import (
     ChannelListener,
     ChannelName,
     KernelChannels,
+    SocketChannels,
 )
 from kernels_app.node.zeromq.socket_poll import SocketPoll
 from kernels_app.node.zeromq.unix_channels import UnixChannels
@@ -92,7 +93,7 @@ def open_channels(
     return LibraryChannels(context, connection, listener)
 
 
-class LibraryChannels(KernelChannels):
+class LibraryChannels(SocketChannels):
     """By libzmq."""
 
     def __init__(self, context: KernelContext, connection: Connection, listener: ChannelListener) -> None:

@@ -65,8 +65,6 @@ class KernelMessage(msgspec.Struct, frozen=True, gc=False):
 _header_decoder = msgspec.json.Decoder(Header)
 _any_decoder = msgspec.json.Decoder()
 _status_decoder = msgspec.json.Decoder(_Status)
-# The header that messages of the last while answer: all of one cell have the same.
-_last_parent: tuple[bytes, str] = (b"{}", "")
 
 
 def _object(frame: bytes) -> dict[str, Any]:
@@ -90,39 +88,41 @@ def _header(frame: bytes) -> Header:
         raise InvalidMessage("A header is not what it should be.") from error
 
 
-def _parent_id(frame: bytes) -> str:
-    global _last_parent
-    known, parent_id = _last_parent
-    if frame != known:
-        parent_id = "" if frame == b"{}" else _header(frame).msg_id
-        _last_parent = (frame, parent_id)
-    return parent_id
+class MessageParser:
+    """Reads the messages of one kernel, which carry its signature."""
 
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+        # The header that messages of the last while answer: all of one cell have the same.
+        self._parent_frame = b"{}"
+        self._parent_id = ""
 
-def parse_message(frames: Sequence[bytes], signer: Signer) -> KernelMessage:
-    """Raises InvalidMessage."""
-    try:
-        start = frames.index(DELIMITER) + 1
-    except ValueError as error:
-        raise InvalidMessage("The delimiter is missing.") from error
-    if len(frames) < start + 1 + SIGNED_FRAMES:
-        raise InvalidMessage("Frames are missing.")
-    signed = frames[start + 1 : start + 1 + SIGNED_FRAMES]
-    if not signer.is_valid(frames[start], signed):
-        raise InvalidMessage("The signature is wrong.")
-    header_frame, parent_frame, metadata_frame, content_frame = signed
-    header = _header(header_frame)
-    parent_id = _parent_id(parent_frame)
-    return KernelMessage(
-        msg_type=header.msg_type,
-        msg_id=header.msg_id,
-        parent_id=parent_id,
-        header=header_frame,
-        metadata_frame=metadata_frame,
-        content_frame=content_frame,
-        buffers=list(frames[start + 1 + SIGNED_FRAMES :]),
-        parent_frame=parent_frame,
-    )
+    def parse(self, frames: Sequence[bytes]) -> KernelMessage:
+        """Raises InvalidMessage."""
+        try:
+            start = frames.index(DELIMITER) + 1
+        except ValueError as error:
+            raise InvalidMessage("The delimiter is missing.") from error
+        if len(frames) < start + 1 + SIGNED_FRAMES:
+            raise InvalidMessage("Frames are missing.")
+        signed = frames[start + 1 : start + 1 + SIGNED_FRAMES]
+        if not self._signer.is_valid(frames[start], signed):
+            raise InvalidMessage("The signature is wrong.")
+        header_frame, parent_frame, metadata_frame, content_frame = signed
+        header = _header(header_frame)
+        if parent_frame != self._parent_frame:
+            self._parent_id = "" if parent_frame == b"{}" else _header(parent_frame).msg_id
+            self._parent_frame = parent_frame
+        return KernelMessage(
+            msg_type=header.msg_type,
+            msg_id=header.msg_id,
+            parent_id=self._parent_id,
+            header=header_frame,
+            metadata_frame=metadata_frame,
+            content_frame=content_frame,
+            buffers=list(frames[start + 1 + SIGNED_FRAMES :]),
+            parent_frame=parent_frame,
+        )
 
 
 def build_message(

@@ -9,27 +9,29 @@ import asyncio
 import contextlib
 import logging
 import os
-import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 import msgspec
 
-from kernels_app.node.zeromq.attendant import CHANNELS, STARTED, UNKNOWN_RUN, BrokenLine, Unpacker, pack
-from kernels_app.node.zeromq.channel_base import INVALID_LOG_EVERY, ChannelListener, ChannelName
-from kernels_app.node.zeromq.frames import DELIMITER, InvalidMessage, build_message, parse_message
-from kernels_app.node.zeromq.signing import Signer
+from kernels_app.node.zeromq.attendant import (
+    CONTROL,
+    IOPUB,
+    SHELL,
+    STARTED,
+    STDIN,
+    UNKNOWN_RUN,
+    BrokenLine,
+    Unpacker,
+    pack,
+)
+from kernels_app.node.zeromq.channel_base import ChannelListener, ChannelName, KernelChannels
 
 logger = logging.getLogger(__name__)
 
-_KINDS: dict[ChannelName, bytes] = {
-    name: kind
-    for kind, text in CHANNELS.items()
-    for name in ("shell", "iopub", "stdin", "control")
-    if name == text
-}
+_KINDS: dict[ChannelName, bytes] = {"shell": SHELL, "iopub": IOPUB, "stdin": STDIN, "control": CONTROL}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
 FrameHandler = Callable[[bytes, list[bytes]], None]
 
 
@@ -151,8 +153,8 @@ class _Connection(asyncio.Protocol):
         self._line.disconnected(self._transport)
 
 
-class LineChannels:
-    """What `KernelChannels` is, over the line to an attendant."""
+class LineChannels(KernelChannels):
+    """Over the line to an attendant. The line itself is its provisioner's to close."""
 
     def __init__(
         self,
@@ -162,69 +164,26 @@ class LineChannels:
         *,
         on_unknown_run: Callable[[str], None] = lambda run_id: None,
     ) -> None:
+        super().__init__(key, listener)
         self._line = line
-        self._signer = Signer(key.encode())
-        self._listener = listener
         self._on_unknown_run = on_unknown_run
-        self._session_id = secrets.token_hex(8)
         self._is_open = True
-        self.invalid_count = 0
-        line.attach(self._receive)
-
-    def send(
-        self,
-        channel: ChannelName,
-        msg_type: str,
-        content: bytes,
-        *,
-        msg_id: str,
-        parent_header: bytes = b"{}",
-        metadata: bytes = b"{}",
-        buffers: list[bytes] | None = None,
-    ) -> None:
-        """Queues the message; it leaves when the attendant is there. Does nothing once closed."""
-        if self._is_open:
-            self._line.send(
-                _KINDS[channel],
-                build_message(
-                    msg_type,
-                    content,
-                    msg_id=msg_id,
-                    session_id=self._session_id,
-                    date=datetime.now(UTC).isoformat(),
-                    signer=self._signer,
-                    parent_header=parent_header,
-                    metadata=metadata,
-                    buffers=buffers or (),
-                ),
-            )
-
-    def send_frames(self, channel: ChannelName, signed: list[bytes], buffers: list[bytes]) -> bool:
-        """A message as a client made it: header, parent header, metadata, content. False once closed."""
-        if self._is_open:
-            self._line.send(_KINDS[channel], [DELIMITER, self._signer.sign(signed), *signed, *buffers])
-        return self._is_open
+        line.attach(self._on_frame)
 
     def close(self) -> None:
-        """The line itself is its provisioner's to close."""
         self._is_open = False
 
-    def _receive(self, kind: bytes, parts: list[bytes]) -> None:
+    def _write(self, channel: ChannelName, parts: list[bytes]) -> bool:
+        if self._is_open:
+            self._line.send(_KINDS[channel], parts)
+        return self._is_open
+
+    def _on_frame(self, kind: bytes, parts: list[bytes]) -> None:
         if not self._is_open:
             return
         if kind == UNKNOWN_RUN and parts:
             self._on_unknown_run(parts[0].decode("utf-8", "replace"))
             return
-        name = next((name for name, known in _KINDS.items() if known == kind), None)
-        if name is None:
-            return
-        try:
-            message = parse_message(parts, self._signer)
-            self._listener.on_kernel_message(name, message)
-        except InvalidMessage as error:
-            self.invalid_count += 1
-            if self.invalid_count % INVALID_LOG_EVERY == 1:
-                logger.warning("Dropped a message on %s: %s (%d so far)", name, error, self.invalid_count)
-        except Exception:
-            # A mistake of ours with one message must not leave the next ones unread.
-            logger.exception("A message on %s could not be handled.", name)
+        name = _NAMES.get(kind)
+        if name is not None:
+            self._receive(name, parts)

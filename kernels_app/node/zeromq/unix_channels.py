@@ -19,7 +19,7 @@ from kernels_app.node.zeromq.channel_base import (
     RECONNECT_MS,
     ChannelListener,
     ChannelName,
-    KernelChannels,
+    SocketChannels,
 )
 from kernels_app.node.zeromq.socket_poll import READABLE, WRITABLE, SocketPoll
 from kernels_app.node.zeromq.zmtp import (
@@ -43,7 +43,7 @@ MAX_INBOX_BYTES = 64 * 1024 * 1024
 MAX_UNSENT_BYTES = 256 * 1024 * 1024
 
 
-class UnixChannels(KernelChannels):
+class UnixChannels(SocketChannels):
     """What is read and not handled waits here, as in the library, so that a kernel never keeps its outputs itself."""
 
     def __init__(self, poll: SocketPoll, connection: Connection, listener: ChannelListener) -> None:

@@ -14,7 +14,7 @@ from kernels_app.node.connection import Connection, ipc_connection, tcp_connecti
 from kernels_app.node.zeromq import channel_base, unix_channels
 from kernels_app.node.zeromq.channel_base import ChannelName, KernelChannels
 from kernels_app.node.zeromq.channels import KernelContext, open_channels
-from kernels_app.node.zeromq.frames import KernelMessage, build_message, parse_message
+from kernels_app.node.zeromq.frames import KernelMessage, MessageParser, build_message
 from kernels_app.node.zeromq.signing import Signer
 
 DEADLINE_S = 10
@@ -133,7 +133,7 @@ async def test_a_request_reaches_the_kernel_and_its_reply_comes_back(
         opened.send("shell", "kernel_info_request", b"{}", msg_id=f"m{number}", buffers=[b"buffer"])
         await eventually(lambda: bool(kernel.shell.poll(0)))
         identity, *frames = kernel.shell.recv_multipart()
-        message = parse_message(frames, kernel.signer)
+        message = MessageParser(kernel.signer).parse(frames)
         assert (message.msg_id, message.buffers) == (f"m{number}", [b"buffer"])
         reply = build_message(
             "kernel_info_reply", b"{}", msg_id="r", session_id="s", date="", signer=kernel.signer,

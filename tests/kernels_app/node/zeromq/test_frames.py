@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from kernels_app.node.zeromq.frames import DELIMITER, InvalidMessage, build_message, parse_message
+from kernels_app.node.zeromq.frames import DELIMITER, InvalidMessage, MessageParser, build_message
 from kernels_app.node.zeromq.signing import Signer
 
 SIGNER = Signer(b"key")
+PARSER = MessageParser(SIGNER)
 
 
 def built(**changes: bytes) -> list[bytes]:
@@ -51,7 +52,7 @@ def test_signatures_are_those_of_the_wire_protocol() -> None:
 )
 def test_what_is_no_message_of_this_kernel_is_refused(frames: list[bytes]) -> None:
     with pytest.raises(InvalidMessage):
-        parse_message(frames, SIGNER)
+        PARSER.parse(frames)
 
 
 @pytest.mark.parametrize("position", range(1, 6))
@@ -59,14 +60,14 @@ def test_a_changed_frame_is_refused(position: int) -> None:
     frames = built()
     frames[position] += b" "
     with pytest.raises(InvalidMessage, match="signature"):
-        parse_message(frames, SIGNER)
+        PARSER.parse(frames)
 
 
 def test_content_that_is_no_object_is_refused_when_it_is_asked_for() -> None:
-    message = parse_message(built(content=b"[1]"), SIGNER)
+    message = PARSER.parse(built(content=b"[1]"))
     with pytest.raises(InvalidMessage):
         message.content()
-    message = parse_message(built(content=b"{" * 100_000), SIGNER)
+    message = PARSER.parse(built(content=b"{" * 100_000))
     with pytest.raises(InvalidMessage):
         message.content()
 
@@ -74,7 +75,7 @@ def test_content_that_is_no_object_is_refused_when_it_is_asked_for() -> None:
 def test_a_message_comes_back_with_its_parent_and_buffers() -> None:
     parent = json.dumps({"msg_id": "p1", "msg_type": "execute_request", "unknown": 1}).encode()
     frames = [b"identity", b"topic", *built(parent_header=parent), b"buffer 1", b"\x00"]
-    message = parse_message(frames, SIGNER)
+    message = PARSER.parse(frames)
     assert (message.msg_type, message.msg_id, message.parent_id) == ("execute_request", "m1", "p1")
     assert message.content() == {"code": "1"}
     assert message.metadata() == {}
@@ -83,7 +84,17 @@ def test_a_message_comes_back_with_its_parent_and_buffers() -> None:
 
 
 def test_python_kernels_nan_and_lone_surrogates_are_read() -> None:
-    message = parse_message(built(content=b'{"x": NaN, "y": "\\ud800"}'), SIGNER)
+    message = PARSER.parse(built(content=b'{"x": NaN, "y": "\\ud800"}'))
     content = message.content()
     assert content["x"] != content["x"]
     assert content["y"] == "\ud800"
+
+
+def test_each_message_has_the_parent_it_came_with() -> None:
+    parser = MessageParser(SIGNER)
+    for parent_id in ("p1", "p1", "", "p2", "p1"):
+        parent = json.dumps({"msg_id": parent_id}).encode() if parent_id else b"{}"
+        assert parser.parse(built(parent_header=parent)).parent_id == parent_id
+    with pytest.raises(InvalidMessage):
+        parser.parse(built(parent_header=b"["))
+    assert parser.parse(built(parent_header=b'{"msg_id": "p1"}')).parent_id == "p1"
