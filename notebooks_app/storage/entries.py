@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Literal
 import msgspec
 
 from notebooks_app.storage.local import identity_of
+from notebooks_app.storage.paths import Parts
 
 EntryType = Literal["file", "folder", "notebook"]
 
@@ -28,6 +29,20 @@ class Entry(msgspec.Struct, frozen=True):
 class Written(msgspec.Struct, frozen=True):
     entry: Entry
     is_new: bool
+
+
+def entry_of(shown: Parts, info: dict[str, Any], sha256: str | None) -> Entry:
+    """From what a file system tells; `shown` is the path as people see it."""
+    name = shown[-1] if shown else ""
+    is_folder = info["type"] == "directory"
+    return Entry(
+        path="/".join(shown),
+        name=name,
+        type="folder" if is_folder else "notebook" if name.endswith(".ipynb") else "file",
+        size_bytes=0 if is_folder else int(info["size"] or 0),
+        modified_at=modified_at_of(info),
+        sha256=sha256,
+    )
 
 
 def name_of(info: dict[str, Any]) -> str:

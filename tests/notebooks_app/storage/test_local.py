@@ -101,7 +101,7 @@ def test_a_folder_that_becomes_a_link_between_check_and_act_leads_nowhere(
     store: ContentStore, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project / "d").mkdir()
-    resolved = store._resolved
+    resolved = store._tree.resolved
 
     def resolve_then_swap(path: str, **options: bool) -> tuple[str, ...]:
         parts = resolved(path, **options)
@@ -110,7 +110,7 @@ def test_a_folder_that_becomes_a_link_between_check_and_act_leads_nowhere(
             (project / "d").symlink_to("../p2")
         return parts
 
-    monkeypatch.setattr(store, "_resolved", resolve_then_swap)
+    monkeypatch.setattr(store._tree, "resolved", resolve_then_swap)
     for call in (
         lambda: store.write("d/secret", [b"overwritten"]),
         lambda: store.read("d/secret", max_bytes=10),
