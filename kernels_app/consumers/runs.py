@@ -32,7 +32,7 @@ from kernels_app.relay.flow import Flow
 from kernels_app.relay.mailbox import mailbox_of_this_loop
 from kernels_app.relay.watching import Watcher
 from kernels_app.selectors.cells import RunsSnapshot, runs_snapshot
-from kernels_app.services.notices import notice_of_document
+from kernels_app.services.notices import notices_of_document
 from notebooks_app.models import Document
 from notebooks_app.wire import hub_transport
 from zasper_hub.accounts.permissions import Need
@@ -110,7 +110,7 @@ class RunsConsumer(HubConsumer):
         attached: tuple[DocumentFeed, Listener] | None = None
         try:
             attached = await self._attach()
-            await self._tell_notice(attached[1])
+            await self._tell_notices(attached[1])
             watcher = Watcher(
                 self._relay.transport,
                 *attached,
@@ -130,13 +130,13 @@ class RunsConsumer(HubConsumer):
                 with contextlib.suppress(TransportError):
                     await self._relay.detach(*attached)
 
-    async def _tell_notice(self, listener: Listener) -> None:
-        """What is announced for the kernel, after what the page gets of the log; it is told again in a few seconds."""
+    async def _tell_notices(self, listener: Listener) -> None:
+        """What holds for the kernel now, after what the page gets of the log; it is told again when it changes."""
         try:
-            notice = await database_sync_to_async(notice_of_document)(self.document_id)
+            notices = await database_sync_to_async(notices_of_document)(self.document_id)
         except (DatabaseError, TransportError, HubError):
             return
-        if notice is not None:
+        for notice in notices:
             listener.put(notice)
 
     async def _attach(self) -> tuple[DocumentFeed, Listener]:

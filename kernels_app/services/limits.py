@@ -12,6 +12,7 @@ from kernels_app.bus.identifiers import KernelId
 from kernels_app.models import LIVE_STATES, Kernel, KernelState
 from kernels_app.services.commands import limits_of
 from kernels_app.services.delivery import command_publication, write_or_leave
+from kernels_app.services.notices import tell_use
 from zasper_hub.accounts.models import Team, User
 from zasper_hub.accounts.quotas import EffectiveQuotas, Quota
 from zasper_hub.accounts.selectors.quotas import effective_quotas_of_many
@@ -85,3 +86,4 @@ def _tell_nodes(kernels: Iterable[Kernel]) -> None:
                 fence=kernel.fence, kernel_id=KernelId(str(kernel.pk)), limits=limits_of(kernel)
             )
             write_or_leave("update_limits", kernel.pk, [command_publication(kernel.node_id, command)])
+    tell_use(kernels)

@@ -1,7 +1,7 @@
-"""What the pages at a document are told of its kernel beside the output log: its turn, and when it is to end.
+"""What the pages at a document are told of its kernel beside the output log: its turn, when it is to end, what it uses.
 
-Such a frame is not kept: it is told again every few seconds while it holds, and to each page that connects
-(`kernel_notice`). docs/reference/runs.md
+Such a frame is not kept, but told to each page that connects. `kernel_notice` is told again every few seconds while it
+holds, `kernel_use` when the figures change. docs/reference/runs.md
 """
 
 from __future__ import annotations
@@ -36,6 +36,16 @@ class KernelNotice(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
     used_at: int | None = None
 
 
+class KernelUse(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="kernel_use"):
+    """A frame of the runs socket: what the kernel uses of what it may. Null: not measured yet; no limit."""
+
+    kernel_id: str
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+    cpu_cores: float | None
+    cpu_limit_cores: float | None
+
+
 def turn_notice(kernel_id: UUID, turn: Turn) -> KernelNotice:
     return KernelNotice(kernel_id=str(kernel_id), queue_position=turn.position, queue_length=turn.length)
 
@@ -52,15 +62,30 @@ def ending_notice(kernel: Kernel) -> KernelNotice:
     )
 
 
-def notice_of_document(document_id: UUID) -> bytes | None:
-    """What a page that has just connected is told; None when there is nothing to tell."""
+def use_of(kernel: Kernel) -> KernelUse:
+    return KernelUse(
+        kernel_id=str(kernel.pk),
+        memory_bytes=kernel.memory_bytes,
+        memory_limit_bytes=kernel.memory_limit_bytes,
+        cpu_cores=kernel.cpu_cores,
+        cpu_limit_cores=kernel.cpu_limit_cores,
+    )
+
+
+def notices_of_document(document_id: UUID) -> list[bytes]:
+    """What a page that has just connected is told, as frames; none when there is nothing to tell."""
     kernel = live_kernel(document_id)
     if kernel is None:
-        return None
+        return []
     turn = turn_of(kernel)
     if turn is not None:
-        return msgspec.json.encode(turn_notice(kernel.pk, turn))
-    return None if kernel.ends_at is None else msgspec.json.encode(ending_notice(kernel))
+        return [msgspec.json.encode(turn_notice(kernel.pk, turn))]
+    told: list[KernelNotice | KernelUse] = []
+    if kernel.memory_bytes is not None:
+        told.append(use_of(kernel))
+    if kernel.ends_at is not None:
+        told.append(ending_notice(kernel))
+    return [msgspec.json.encode(one) for one in told]
 
 
 def tell_ending(kernel: Kernel) -> None:
@@ -73,7 +98,17 @@ def tell_ending(kernel: Kernel) -> None:
         log.info("notice_not_told", kernel_id=str(kernel.pk), error=str(error))
 
 
-def publish_notices(notices: Iterable[tuple[UUID, KernelNotice]]) -> None:
+def tell_use(kernels: Iterable[Kernel]) -> None:
+    """Tells the pages what their kernels use. While the wire is down they hear of it when they connect."""
+    try:
+        publish_notices(
+            (kernel.document_id, use_of(kernel)) for kernel in kernels if kernel.document_id is not None
+        )
+    except TransportError as error:
+        log.info("use_not_told", error=str(error))
+
+
+def publish_notices(notices: Iterable[tuple[UUID, KernelNotice | KernelUse]]) -> None:
     """Tells the pages that are open at each document.
 
     Raises:

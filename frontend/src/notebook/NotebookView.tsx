@@ -99,6 +99,7 @@ function tellStatus(now: Opening, status: Signal<TabStatus>): void {
       title: notebook.kernelTitle.value,
       state: isOffline ? "reconnecting" : ((kernel?.state ?? "none") as KernelState | "none"),
       ...(kernel?.reason ? { reason: kernel.reason } : {}),
+      ...(notebook.log.use.value && !isOffline ? { use: notebook.log.use.value } : {}),
     },
     people: notebook.presence.people.value,
     readOnly: notebook.role.value === "viewer",

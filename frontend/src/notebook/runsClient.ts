@@ -206,6 +206,7 @@ export class RunsClient {
       case "snapshot_part":
       case "ops":
       case "kernel_notice":
+      case "kernel_use":
         this.options.log.receive(message as never);
         break;
       case "accepted":

@@ -1,8 +1,10 @@
+import type { KernelUse } from "../store/outputLogTypes";
 import type { PersonHere, SavedState, TabStatus } from "../store/status";
 import { isHubReachable } from "../store/connection";
 import { Icon } from "../ui/Icon";
 import { Avatar } from "../pages/TopBar";
 import { kernelStateTitle } from "./kernelState";
+import { cpuText, memoryLevel, memoryText } from "./kernelUse";
 
 const SAVED: Readonly<Record<SavedState, { text: string; title: string }>> = {
   saved: { text: "Saved", title: "The hub has every change." },
@@ -30,6 +32,7 @@ export function StatusBar({ status, role }: { status: TabStatus; role: string })
           <span class="muted">{kernelStateTitle(kernel.state)}</span>
         </span>
       )}
+      {kernel?.use && <KernelUseItems use={kernel.use} />}
       <span class="status-space" />
       {people && people.length > 0 && <PeopleHere people={people} />}
       {position && (
@@ -46,6 +49,30 @@ export function StatusBar({ status, role }: { status: TabStatus; role: string })
         </span>
       )}
     </footer>
+  );
+}
+
+/** Memory with its limit, and processor time: calm until the memory is nearly used up. */
+function KernelUseItems({ use }: { use: KernelUse }) {
+  const level = memoryLevel(use);
+  const memory = memoryText(use);
+  const title = {
+    fine: use.memory_limit_bytes === null ? "Memory of the kernel. No limit is set." : "Memory of the kernel, and how much it may use.",
+    high: "The kernel has used most of its memory. It is ended when it goes over the limit: free what you do not need.",
+    full: "The kernel is at its memory limit and may be ended at any moment: free what you do not need.",
+  }[level];
+  return (
+    <>
+      {memory && (
+        <span class={`status-item status-figure status-memory-${level}`} title={title} role="img" aria-label={`Memory of the kernel: ${memory}`}>
+          {level !== "fine" && <Icon name="warning" size={13} />}
+          {memory}
+        </span>
+      )}
+      <span class="status-item status-figure status-cpu" title="Processor time of the kernel over the last seconds." role="img" aria-label={`Processor of the kernel: ${cpuText(use)}`}>
+        CPU {cpuText(use)}
+      </span>
+    </>
   );
 }
 

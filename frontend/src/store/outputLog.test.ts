@@ -143,6 +143,26 @@ describe("the output log", () => {
     expect(log.kernel.value).toEqual({ kernel_id: "k", kernelspec_name: "python3", state: "died", reason: "It ended." });
   });
 
+  it("has what the kernel uses until that kernel ends or another takes its place", () => {
+    const { log } = openLog();
+    const use = { type: "kernel_use", kernel_id: "k", memory_bytes: 5, memory_limit_bytes: 10, cpu_cores: 0.5, cpu_limit_cores: null } as const;
+    let seq = 0;
+    const tell = (kernelId: string, state: string): void =>
+      { log.receive({ type: "ops", ops: [{ op: "kernel", seq: ++seq, at: 0, kernel_id: kernelId, kernelspec_name: "python3", state }] }); };
+    tell("k", "idle");
+    log.receive(use);
+    tell("k", "busy");
+    log.receive({ type: "resumed", seq });
+    expect(log.use.value).toEqual(use);
+    tell("k", "killed");
+    expect(log.use.value).toBeNull();
+    log.receive(use);
+    tell("other", "starting");
+    expect(log.use.value).toBeNull();
+    log.receive({ ...use, memory_bytes: null });
+    expect(log.use.value).toBeNull();
+  });
+
   it("publishes also when the page is hidden and has no frames", async () => {
     vi.stubGlobal("requestAnimationFrame", () => 0);
     vi.stubGlobal("cancelAnimationFrame", () => undefined);

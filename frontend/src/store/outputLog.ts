@@ -6,7 +6,7 @@
 import { batch, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 
 import { applyOperation, IDLE_CELL } from "./outputLogApply";
-import type { CellState, KernelInfo, KernelNotice, LogMessage, Operation, Output } from "./outputLogTypes";
+import type { CellState, KernelInfo, KernelNotice, KernelUse, LogMessage, Operation, Output } from "./outputLogTypes";
 
 export type * from "./outputLogTypes";
 
@@ -17,6 +17,8 @@ export interface OutputLog {
   readonly kernel: ReadonlySignal<KernelInfo | null>;
   /** What is announced for that kernel; null when nothing is. It is not in the log: each connection tells it anew. */
   readonly notice: ReadonlySignal<KernelNotice | null>;
+  /** What that kernel uses; null while it does not live or was not measured. Told beside the log too. */
+  readonly use: ReadonlySignal<KernelUse | null>;
   /** State of a cell, also of one that never ran. The same signal each time. */
   cell(cellId: string): ReadonlySignal<CellState>;
   receive(message: LogMessage): void;
@@ -53,12 +55,15 @@ function isOver(notice: KernelNotice | null, kernelId: string, state: string): b
   return state === "busy" ? notice.end_cause === "idle" : state !== "idle";
 }
 
+const LIVE_STATES: ReadonlySet<string> = new Set(["pending", "starting", "idle", "busy", "restarting", "stopping"]);
+
 export function createOutputLog(schedule: Schedule = atNextFrame): OutputLog {
   const states = new Map<string, CellState>();
   const signals = new Map<string, Signal<CellState>>();
   const changed = new Set<string>();
   const kernel = signal<KernelInfo | null>(null);
   const notice = signal<KernelNotice | null>(null);
+  const use = signal<KernelUse | null>(null);
   const gapListeners = new Set<() => void>();
   let seq = 0;
   let isScheduled = false;
@@ -96,9 +101,14 @@ export function createOutputLog(schedule: Schedule = atNextFrame): OutputLog {
     states.clear();
     for (const [cellId, state] of Object.entries(message.cells)) cells.set(cellId, { ...IDLE_CELL, ...state });
     seq = message.seq;
-    kernel.value = message.kernel;
+    setKernel(message.kernel);
     resumed();
     if (!message.parts) flush();
+  }
+
+  function setKernel(info: KernelInfo | null): void {
+    kernel.value = info;
+    if (info === null || info.kernel_id !== use.peek()?.kernel_id || !LIVE_STATES.has(info.state)) use.value = null;
   }
 
   function receivePart(outputs: Record<string, Output[]>): void {
@@ -133,7 +143,7 @@ export function createOutputLog(schedule: Schedule = atNextFrame): OutputLog {
       seq = operation.seq;
       if (operation.op === "kernel") {
         const { kernel_id, kernelspec_name, state, reason = "" } = operation;
-        kernel.value = { kernel_id, kernelspec_name, state, reason };
+        setKernel({ kernel_id, kernelspec_name, state, reason });
         if (isOver(notice.value, kernel_id, state)) notice.value = null;
       } else applyOperation(cells, operation);
     }
@@ -145,6 +155,7 @@ export function createOutputLog(schedule: Schedule = atNextFrame): OutputLog {
     },
     kernel,
     notice,
+    use,
     cell(cellId) {
       let known = signals.get(cellId);
       if (!known) signals.set(cellId, (known = signal(states.get(cellId) ?? IDLE_CELL)));
@@ -166,6 +177,10 @@ export function createOutputLog(schedule: Schedule = atNextFrame): OutputLog {
           break;
         case "kernel_notice":
           notice.value = message.queue_position === null && message.ends_at === null ? null : message;
+          break;
+        case "kernel_use":
+          // It may overtake the log's own word that the kernel is another one: that clears it, the next figures set it.
+          use.value = message.memory_bytes === null ? null : message;
           break;
       }
       publishSoon();

@@ -150,9 +150,20 @@ export interface KernelNotice {
   readonly used_at: number | null;
 }
 
+/** What the kernel uses of what it may: a few seconds old. Null: not measured yet; no limit. */
+export interface KernelUse {
+  readonly type: "kernel_use";
+  readonly kernel_id: string;
+  readonly memory_bytes: number | null;
+  readonly memory_limit_bytes: number | null;
+  readonly cpu_cores: number | null;
+  readonly cpu_limit_cores: number | null;
+}
+
 export type LogMessage =
   | { type: "snapshot"; seq: number; kernel: KernelInfo | null; cells: Record<string, Partial<CellState>>; parts?: number }
   | { type: "snapshot_part"; outputs: Record<string, Output[]> }
   | { type: "resumed"; seq: number }
   | KernelNotice
+  | KernelUse
   | { type: "ops"; ops: Operation[] };

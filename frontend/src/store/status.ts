@@ -1,5 +1,6 @@
 import { signal, type Signal } from "@preact/signals";
 import type { KernelState } from "../api/types";
+import type { KernelUse } from "./outputLogTypes";
 import type { NotebookVersions } from "../notebook/versions";
 
 /** What the status bar says about an open tab. The view in the tab writes it, the shell shows it. */
@@ -11,6 +12,8 @@ export interface TabStatus {
     state: KernelState | "none" | "reconnecting";
     /** Why it ended, for a person. */
     reason?: string;
+    /** What it uses of what it may, as measured a few seconds ago. */
+    use?: KernelUse;
   };
   saved?: SavedState;
   position?: { line: number; column: number; /** Characters that are selected. */ selected?: number };

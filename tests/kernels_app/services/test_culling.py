@@ -17,7 +17,7 @@ from kernels_app.services.culling import end_life, keep_kernel, watch_lives
 from kernels_app.services.endings import record_edit, record_kernel_event, record_stop_refused
 from kernels_app.services.kernels import start_kernel
 from kernels_app.services.nodes import set_draining
-from kernels_app.services.notices import notice_of_document
+from kernels_app.services.notices import notices_of_document
 from kernels_app.services.runs import CellToRun, run_cells
 from kernels_app.services.upkeep import send_again
 from notebooks_app.models import Document
@@ -79,7 +79,7 @@ def test_an_idle_kernel_is_announced_then_culled_with_a_reason(scene: Scene) -> 
     stop = scene.node.command(StopKernel)
     assert (stop.state, stop.reason) == ("culled", "Stopped because nobody had used it for 1 hour.")
     assert stop.quiet_s is not None
-    assert notice_of_document(scene.document.pk) is None
+    assert notices_of_document(scene.document.pk) == []
 
 
 @pytest.mark.parametrize("use", ["run", "completion", "edit", "keep"])
@@ -120,7 +120,7 @@ def test_use_puts_the_end_off(scene: Scene, use: str, monkeypatch: pytest.Monkey
 def test_an_open_page_alone_is_no_use(scene: Scene) -> None:
     """It connects, and asks what there is, for as long as it is open."""
     scene.look(55)
-    notice_of_document(scene.document.pk)
+    notices_of_document(scene.document.pk)
     assert scene.look(60).state == "stopping"
 
 

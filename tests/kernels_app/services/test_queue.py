@@ -22,7 +22,7 @@ from kernels_app.recorder.rows import apply_operations
 from kernels_app.services.endings import record_kernel_event, record_node_lost, record_node_started
 from kernels_app.services.kernels import interrupt_kernel, restart_kernel, start_kernel, stop_kernel
 from kernels_app.services.nodes import set_draining
-from kernels_app.services.notices import notice_of_document
+from kernels_app.services.notices import notices_of_document
 from kernels_app.services.project_kernels import start_project_kernel
 from kernels_app.services.queue import fill_places
 from kernels_app.services.runs import CellToRun, run_cells
@@ -50,8 +50,9 @@ def log_of(store: MemoryStore, document: Document) -> list[Any]:
 
 
 def notice(document: Document) -> dict[str, Any] | None:
-    told = notice_of_document(document.pk)
-    return None if told is None else msgspec.json.decode(told)
+    """What a page that connects is told of its turn or of its end."""
+    frames = [msgspec.json.decode(frame) for frame in notices_of_document(document.pk)]
+    return next((frame for frame in frames if frame["type"] == "kernel_notice"), None)
 
 
 def turn(document: Document) -> tuple[int, int] | None:
