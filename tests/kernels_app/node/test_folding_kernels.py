@@ -14,7 +14,7 @@ from jupyter_client.manager import KernelManager
 
 from kernels_app.bus.identifiers import CellId
 from kernels_app.node.kernelspecs import write_deno_kernelspec
-from tests.kernels_app.node.test_folding import Kernel
+from tests.kernels_app.node.folded_kernel import Kernel
 
 pytestmark = pytest.mark.integration
 

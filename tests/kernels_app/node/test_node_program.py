@@ -20,8 +20,8 @@ from kernels_app.bus.transport import Transport, TransportError
 from kernels_app.node.config import ConfigError, read_config
 from kernels_app.node.folding_runs import FoldingLimits
 from tests.kernels_app.bus.valkey_server import ValkeyServer
+from tests.kernels_app.node.running_kernels import process_is_gone, process_is_there
 from tests.kernels_app.node.running_node import KERNEL_PYTHON, NODE_ID, ROOT, Notebook
-from tests.kernels_app.node.test_running_kernels import process_is_gone, process_is_there
 
 pytestmark = pytest.mark.integration
 
