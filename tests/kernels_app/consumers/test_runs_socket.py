@@ -1,257 +1,35 @@
-"""The runs socket: who may what, what is refused, what comes back after a disconnection."""
+"""The runs socket: running, watching, what comes back after a disconnection, slow readers."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
-from channels.testing import WebsocketCommunicator
 
 from kernels_app.bus.envelopes import (
     AnswerInput,
     AskKernel,
     ClearOutputs,
-    Execute,
     InterruptKernel,
     KernelAnswer,
     RestartKernel,
     SendComm,
-    StartKernel,
     StopKernel,
     encode,
 )
-from kernels_app.bus.identifiers import CellId, DocumentId, RunId, mailbox_stream, run_topic
-from kernels_app.bus.memory_store import MemoryStore
+from kernels_app.bus.identifiers import CellId, RunId, mailbox_stream, run_topic
 from kernels_app.bus.operations import decode_batch
 from kernels_app.bus.transport import Publication
 from kernels_app.consumers import runs as consumer_module
 from kernels_app.models import Kernel, Run
 from kernels_app.recorder.rows import apply_operations
 from kernels_app.relay import flow
-from kernels_app.relay.mailbox import mailbox_of_this_loop
-from notebooks_app.models import Document, ProjectMembership
-from notebooks_app.wire import close_hub_transport, hub_transport
-from tests.cast import Cast, make_cast, socket_headers_of
-from tests.kernels_app.documents import make_document
-from tests.kernels_app.scripted_node import ScriptedNode, finished, started, stream
-from zasper_hub.accounts.models import User
-from zasper_hub.asgi import application
+from tests.kernels_app.consumers.runs_page import Page, Scene, node_commands, run_first
+from tests.kernels_app.scripted_node import finished, started, stream
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-DEADLINE_S = 15.0
-
-
-class Scene:
-    def __init__(self, store: MemoryStore) -> None:
-        self.store = store
-        self.cast: Cast = make_cast()
-        self.document: Document = make_document(self.cast, "1", "2")
-        self.key = DocumentId(str(self.document.pk))
-        self.node = ScriptedNode(store)
-
-
-class Page:
-    """One browser's socket."""
-
-    def __init__(self, user: User, document_id: object, scopes: tuple[str, ...] = ()) -> None:
-        self._user = user
-        self._path = f"/ws/runs/{document_id}"
-        self._scopes = scopes
-
-    async def open(self) -> bool:
-        headers = await database_sync_to_async(socket_headers_of)(self._user, *self._scopes)
-        self.socket = WebsocketCommunicator(application, self._path, headers=headers)
-        accepted, self.close_code = await self.socket.connect(timeout=DEADLINE_S)
-        return bool(accepted)
-
-    async def send(self, **message: Any) -> None:
-        await self.socket.send_to(text_data=json.dumps(message))
-
-    async def receive(self) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(await self.socket.receive_from(timeout=DEADLINE_S))
-        return message
-
-    async def wait_for(self, kind: str) -> dict[str, Any]:
-        """The next message of this kind; those before it are passed over."""
-        while True:
-            message = await self.receive()
-            if message["type"] == kind:
-                return message
-
-    async def operations_until(self, name: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        while not any(operation["op"] == name for operation in found):
-            message = await self.receive()
-            if message["type"] == "ops":
-                found += message["ops"]
-        return found
-
-    async def close(self) -> None:
-        await self.socket.disconnect(timeout=DEADLINE_S)
-
-    async def closed_with(self) -> int:
-        while True:
-            output = await self.socket.receive_output(timeout=DEADLINE_S)
-            if output["type"] == "websocket.close":
-                code: int = output["code"]
-                return code
-
-
-@pytest.fixture
-async def scene(hub_wire: MemoryStore, transactional_db: None) -> AsyncIterator[Scene]:
-    yield await database_sync_to_async(Scene)(hub_wire)
-    hub_wire.set_down(False)
-    await mailbox_of_this_loop(await hub_transport()).close()
-    await close_hub_transport()
-    tasks = [task for task in asyncio.all_tasks() if "RunsConsumer" in repr(task)]
-    assert not tasks, "a task outlived its socket"
-
-
-@pytest.fixture
-async def alice(scene: Scene) -> AsyncIterator[Page]:
-    page = Page(scene.cast.alice, scene.document.pk)
-    assert await page.open()
-    yield page
-    await page.close()
-
-
-async def node_commands(scene: Scene, count: int) -> list[Any]:
-    found: list[Any] = []
-    async with asyncio.timeout(DEADLINE_S):
-        while len(found) < count:
-            found += scene.node.commands()
-            await asyncio.sleep(0.005)
-    return found
-
-
-async def run_first(scene: Scene, page: Page) -> tuple[StartKernel, Execute]:
-    await page.send(type="run", request_id="r", cells=[{"cell_id": "c1", "source": "1"}])
-    start, execute = await node_commands(scene, 2)
-    scene.node.kernel(start, "idle")
-    return start, execute
-
-
-# Who may enter, and do what
-
-
-async def test_strangers_and_unknown_documents_are_refused_alike(scene: Scene) -> None:
-    for user, document_id in (
-        (scene.cast.mallory, scene.document.pk),
-        (scene.cast.alice, "00000000-0000-0000-0000-000000000001"),
-    ):
-        page = Page(user, document_id)
-        assert not await page.open()
-        assert page.close_code == 4403
-
-
-async def test_a_viewer_watches_and_may_do_nothing(scene: Scene) -> None:
-    carol = Page(scene.cast.carol, scene.document.pk)
-    assert await carol.open()
-    await carol.send(type="resume", seq=0)
-    assert (await carol.receive())["type"] == "snapshot"
-    for message in (
-        {"type": "run", "request_id": "r", "cells": [{"cell_id": "c1", "source": "1"}]},
-        {"type": "start"},
-        {"type": "interrupt"},
-        {"type": "restart"},
-        {"type": "shutdown"},
-        {"type": "input_reply", "input_id": "i", "value": "x"},
-        {"type": "clear_outputs", "cells": ["c1"]},
-        {"type": "comm", "message_type": "comm_msg", "content": {}},
-    ):
-        await carol.send(**message)
-        refused = await carol.receive()
-        assert (refused["type"], refused["error"]["code"]) == ("refused", "viewer"), message
-        assert refused.get("request_id") == message.get("request_id")
-    await carol.send(type="complete", id="q", code="a", cursor_pos=1)
-    reply = await carol.receive()
-    assert (reply["id"], reply["error"]["code"]) == ("q", "viewer")
-    assert scene.node.commands() == []
-    assert not await Run.objects.aexists()
-    await carol.close()
-
-
-async def test_a_token_without_the_scope_to_run_may_only_watch(scene: Scene) -> None:
-    page = Page(scene.cast.alice, scene.document.pk, ("read",))
-    assert await page.open()
-    await page.send(type="start")
-    assert (await page.receive())["error"]["code"] == "wrong_scope"
-    await page.close()
-
-
-async def test_an_editor_who_was_made_a_viewer_is_refused_at_once(scene: Scene, alice: Page) -> None:
-    await ProjectMembership.objects.filter(user=scene.cast.alice).aupdate(role="viewer")
-    await alice.send(type="start")
-    assert (await alice.receive())["error"]["code"] == "viewer"
-
-
-# What is no message
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        " ",
-        "{",
-        "[]",
-        "null",
-        "{}",
-        '{"type": "dance"}',
-        '{"type": "run"}',
-        '{"type": "run", "request_id": 7, "cells": []}',
-        '{"type": "run", "request_id": "r", "cells": [{"cell_id": "c1"}]}',
-        '{"type": "resume", "seq": "x"}',
-        '{"type": "resume", "seq": -1}',
-        '{"type": "resume", "seq": 99999999999999999999999}',
-        '{"type": "pong"}',
-        '{"type": "comm", "message_type": "kernel_info_request", "content": {}}',
-        '{"type": "complete", "id": "a", "code": "b", "cursor_pos": "c"}',
-        "[" * 100_000,
-    ],
-)
-async def test_a_malformed_message_is_refused_and_the_socket_stays(
-    scene: Scene, alice: Page, text: str
-) -> None:
-    await alice.socket.send_to(text_data=text)
-    refused = await alice.receive()
-    assert (refused["type"], refused["error"]["code"]) == ("refused", "malformed")
-    await alice.send(type="resume", seq=0)
-    assert (await alice.receive())["type"] == "snapshot"
-
-
-async def test_binary_frames_are_refused(scene: Scene, alice: Page) -> None:
-    await alice.socket.send_to(bytes_data=b"\xff\x00")
-    assert (await alice.receive())["error"]["code"] == "malformed"
-
-
-async def test_a_frame_that_is_too_large_ends_the_socket(scene: Scene, alice: Page) -> None:
-    await alice.socket.send_to(text_data="x" * ((1 << 20) + 1))
-    assert await alice.closed_with() == 4413
-
-
-async def test_what_the_service_refuses_names_the_request(scene: Scene, alice: Page) -> None:
-    cells = [{"cell_id": "c1", "source": "1"}, {"cell_id": "c1", "source": "2"}]
-    await alice.send(type="run", request_id="twice", cells=cells)
-    refused = await alice.receive()
-    assert (refused["request_id"], refused["error"]["code"]) == ("twice", "invalid")
-    await alice.send(type="interrupt")
-    assert (await alice.receive())["error"]["code"] == "kernel_not_running"
-
-
-async def test_more_than_a_socket_may_ask_for_is_refused(
-    scene: Scene, alice: Page, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(consumer_module, "MAX_QUESTIONS", 0)
-    await alice.send(type="complete", id="q", code="a", cursor_pos=1)
-    assert (await alice.receive())["error"]["code"] == "too_many"
-
-
-# Running
 
 
 async def test_run_is_accepted_and_watched_to_its_end(scene: Scene, alice: Page) -> None:
@@ -374,9 +152,6 @@ async def test_comm_messages_of_the_kernel_reach_the_page(scene: Scene, alice: P
     frame = b'{"type":"comm","message_type":"comm_msg","content":{"a":1},"metadata":{}}'
     scene.store.write([Publication(frame, topic=run_topic(scene.key))])
     assert (await alice.wait_for("comm"))["content"] == {"a": 1}
-
-
-# Slow readers
 
 
 async def test_a_reader_that_confirms_nothing_is_ended_and_can_resume(
