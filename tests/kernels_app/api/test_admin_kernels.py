@@ -18,11 +18,6 @@ NODES = "/api/hub/v1/admin/nodes"
 
 
 @pytest.fixture
-def root(cast: Cast) -> Asking:
-    return Asking(cast.admin)
-
-
-@pytest.fixture
 def kernels(cast: Cast) -> dict[str, Kernel]:
     """Bob's two (one in the lab, which alice administers), mallory's one that waits, and one that ended."""
     node = Node.objects.create(

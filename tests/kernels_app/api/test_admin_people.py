@@ -17,20 +17,6 @@ PEOPLE = "/api/hub/v1/admin/people"
 NEW_PASSWORD = "a whole new battery"
 
 
-@pytest.fixture
-def root(cast: Cast) -> Asking:
-    return Asking(cast.admin)
-
-
-@pytest.fixture
-def lab(cast: Cast) -> Team:
-    """A team that alice administers, bob is of, and mallory is not."""
-    team = Team.objects.create(slug="lab", name="Lab")
-    TeamMembership.objects.create(team=team, user=cast.alice, role=TeamRole.ADMIN)
-    TeamMembership.objects.create(team=team, user=cast.bob, role=TeamRole.MEMBER)
-    return team
-
-
 def names(answer: Any) -> list[str]:
     assert answer.status_code == 200, answer.content
     return [item["username"] for item in answer.json()["items"]]

@@ -22,18 +22,10 @@ PEOPLE = "/api/hub/v1/admin/people"
 
 
 @pytest.fixture
-def root(cast: Cast) -> Asking:
-    return Asking(cast.admin)
-
-
-@pytest.fixture
-def lab(cast: Cast) -> Team:
-    """A team that alice administers and bob is of, with bob's project `shared`."""
-    team = Team.objects.create(slug="lab", name="Lab")
-    TeamMembership.objects.create(team=team, user=cast.alice, role=TeamRole.ADMIN)
-    TeamMembership.objects.create(team=team, user=cast.bob, role=TeamRole.MEMBER)
+def lab(cast: Cast, lab: Team) -> Team:
+    """... with bob's project `shared`."""
     create_project(cast.bob, name="Shared", team_slug="lab")
-    return team
+    return lab
 
 
 def running(project: Project, person: User) -> Kernel:

@@ -11,18 +11,9 @@ from django.test import Client
 from kernels_app.bus.memory_store import MemoryStore
 from tests.cast import Cast, headers_of
 from tests.kernels_app.scripted_node import ScriptedNode
-from zasper_hub.accounts.models import AuditEvent, QuotaSetting, Team, TeamMembership, TeamRole, User
+from zasper_hub.accounts.models import AuditEvent, QuotaSetting, Team, User
 
 GIB = 1 << 30
-
-
-@pytest.fixture
-def lab(cast: Cast) -> Team:
-    """A team that alice administers and bob is of."""
-    team = Team.objects.create(slug="lab", name="Lab")
-    TeamMembership.objects.create(team=team, user=cast.alice, role=TeamRole.ADMIN)
-    TeamMembership.objects.create(team=team, user=cast.bob, role=TeamRole.MEMBER)
-    return team
 
 
 def call(user: User, method: str, path: str, body: object = None) -> tuple[int, Any]:
