@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+
+import contextlib
 import functools
 import http.server
 import json
@@ -46,7 +48,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         )
         self.send_header("Set-Cookie", "sessionid=secret; SameSite=Lax")
         self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(BrokenPipeError):  # a page that is left while it loads
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the tests look at `requests`."""

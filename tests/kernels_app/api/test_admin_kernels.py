@@ -82,7 +82,11 @@ def test_one_some_or_all_of_a_person_or_node_are_stopped(
     assert set(everything) >= ids(kernels, "waits")
 
 
-@pytest.mark.parametrize("body", [{}, {"ids": []}, {"ids": [str(uuid.uuid4())], "all": True}, {"ids": ["x"]}])
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"ids": []}, {"ids": [str(uuid.uuid4())], "all": True}, {"ids": ["x"]}],
+    ids=["nothing", "no ids", "ids and all", "no id"],
+)
 def test_a_stop_that_names_nothing_is_refused(root: Asking, body: dict[str, object]) -> None:
     assert root.post(f"{KERNELS}/stop", body).status_code == 422
 

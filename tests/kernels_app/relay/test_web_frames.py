@@ -76,6 +76,7 @@ def test_answers_to_pings_are_told_and_pings_are_handed_on_whole() -> None:
         client_frame(0x3, b"unknown"),
         b"\x89\xff" + b"\x00" * 12,  # a ping of a length that no ping may have
     ],
+    ids=["in pieces", "compressed", "not masked", "too long", "unknown kind", "long ping"],
 )
 def test_whatever_is_unusual_is_handed_back_with_all_that_follows(unusual: bytes) -> None:
     follows = client_frame(TEXT, b"later")
