@@ -53,7 +53,8 @@ def test_a_flood_of_lines(
             times_s.append(time.perf_counter() - before)
         expect(notebook.cell("cell-1").locator(".ed").first).to_contain_text("# typing goes on")
         # Single keys wait for the machine when it is busy with other tests; most never do.
-        assert statistics.median(times_s) < 0.3 and max(times_s) < 3, times_s
+        assert statistics.median(times_s) < 0.3, times_s
+        assert max(times_s) < 3, times_s
         page.keyboard.press("Escape")
         notebook.wait_until_done("cell-0", 1)
         shown = notebook.cell("cell-0").locator(".out-stdout").first
