@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import assert_never
 
 import msgspec
@@ -27,15 +27,13 @@ from kernels_app.bus.envelopes import (
     StopRefused,
     UpdateLimits,
 )
-from kernels_app.bus.identifiers import KernelId, NodeId
+from kernels_app.bus.identifiers import KernelId
 from kernels_app.bus.operations import KernelStateName
 from kernels_app.bus.relay_envelopes import RelayCommand
-from kernels_app.bus.transport import Transport
 from kernels_app.node.folding_runs import FoldingLimits
 from kernels_app.node.kernel import Kernel
-from kernels_app.node.launching import Launcher
+from kernels_app.node.life import NodeLife
 from kernels_app.node.lifecycle import ENDED
-from kernels_app.node.outbox import Outbox
 from kernels_app.node.output_log import OutputLog
 from kernels_app.node.records import KernelRecord
 from kernels_app.node.relay_kernel import KernelRelay
@@ -57,34 +55,26 @@ class _Hosted(msgspec.Struct):
 
 
 class KernelHost:
-    """Made with the fence of this life; `handle` is called on the event loop and returns at once."""
+    """`handle` is called on the event loop and returns at once."""
 
     def __init__(
         self,
         tasks: asyncio.TaskGroup,
+        life: NodeLife,
         *,
-        node_id: NodeId,
-        fence: int,
-        transport: Transport,
-        outbox: Outbox,
-        launcher: Launcher,
         context: KernelContext,
-        clock_ms: Callable[[], int],
         start_timeout_s: float,
         output_limits: FoldingLimits,
     ) -> None:
         self._tasks = tasks
-        self._node_id = node_id
-        self._fence = fence
-        self._transport = transport
-        self._outbox = outbox
-        self._launcher = launcher
+        self._life = life
         self._context = context
-        self._clock_ms = clock_ms
         self._start_timeout_s = start_timeout_s
         self._output_limits = output_limits
         self._hosted: dict[KernelId, _Hosted] = {}
-        self.relay = NodeRelay(node_id=node_id, fence=fence, transport=transport, find=self._find_relay)
+        self.relay = NodeRelay(
+            node_id=life.node_id, fence=life.fence, transport=life.transport, find=self._find_relay
+        )
 
     @property
     def kernel_count(self) -> int:
@@ -113,7 +103,7 @@ class KernelHost:
         if isinstance(command, RelayCommand):
             self.relay.handle(command)
             return
-        if command.fence != self._fence:
+        if command.fence != self._life.fence:
             logger.warning("Refused a command with fence %d for kernel %s.", command.fence, command.kernel_id)
             if isinstance(command, StartKernel):
                 self._report(command.kernel_id, "lost", "Its node was started anew.")
@@ -125,7 +115,9 @@ class KernelHost:
         if hosted is None:
             self._report(command.kernel_id, "lost", _GONE)
             if isinstance(command, AskKernel):
-                self._outbox.mail(command.reply_to, KernelAnswer(request_id=command.request_id, error=_GONE))
+                self._life.outbox.mail(
+                    command.reply_to, KernelAnswer(request_id=command.request_id, error=_GONE)
+                )
             return
         self._pass_on(command, hosted.kernel)
 
@@ -157,18 +149,18 @@ class KernelHost:
         if has_ended:
             # Whoever sent it does not know yet: what it queued ends at once, and the end is told again.
             kernel.runs.end_all("died", "not_run", kernel.state.reason)
-            self._outbox.event(kernel.event())
+            self._life.outbox.event(kernel.event())
 
     def _stop(self, command: StopKernel, kernel: Kernel) -> None:
         if command.quiet_s is None or kernel.state.name in ENDED or kernel.was_quiet_for(command.quiet_s):
             kernel.stop(command.state, command.reason)
             return
         logger.info("Kernel %s goes on: it is used.", kernel.kernel_id)
-        self._outbox.event(
+        self._life.outbox.event(
             StopRefused(
-                node_id=self._node_id,
-                fence=self._fence,
-                at=self._clock_ms(),
+                node_id=self._life.node_id,
+                fence=self._life.fence,
+                at=self._life.clock_ms(),
                 kernel_id=kernel.kernel_id,
                 state=kernel.state.name,
             )
@@ -177,7 +169,7 @@ class KernelHost:
     def _start(self, command: StartKernel) -> None:
         known = self._hosted.get(command.kernel_id)
         if known is not None:  # a repeat
-            self._outbox.event(known.kernel.event())
+            self._life.outbox.event(known.kernel.event())
             return
         hosted = self._make(command)
         if hosted.log is not None:
@@ -186,7 +178,7 @@ class KernelHost:
 
     async def adopt(self, record: KernelRecord) -> None:
         """Takes over a kernel of an earlier life of the node, under this life's number. Waits for the wire."""
-        hosted = self._make(msgspec.structs.replace(record.command, fence=self._fence))
+        hosted = self._make(msgspec.structs.replace(record.command, fence=self._life.fence))
         is_last_writer = hosted.log is None or await hosted.log.resume()
         if hosted.log is not None:
             hosted.log_task = self._tasks.create_task(hosted.log.run())
@@ -199,22 +191,22 @@ class KernelHost:
         log: OutputLog | None = None
         if command.document_id is not None:
             log = OutputLog(
-                self._transport,
+                self._life.transport,
                 command.document_id,
                 command.log_generation,
-                clock_ms=self._clock_ms,
+                clock_ms=self._life.clock_ms,
                 limits=self._output_limits,
                 on_pressure=lambda is_high: hosted.kernel.on_pressure(is_high),  # noqa: PLW0108  made below
                 on_superseded=lambda: hosted.kernel.stop("lost", "Another kernel took over the notebook."),
             )
         kernel = Kernel(
             command,
-            node_id=self._node_id,
-            launcher=self._launcher,
+            node_id=self._life.node_id,
+            launcher=self._life.launcher,
             context=self._context,
             log=log,
-            outbox=self._outbox,
-            clock_ms=self._clock_ms,
+            outbox=self._life.outbox,
+            clock_ms=self._life.clock_ms,
             start_timeout_s=self._start_timeout_s,
             on_relay_news=self.relay.on_news,
         )
@@ -238,11 +230,11 @@ class KernelHost:
             hosted.log_task.cancel()
 
     def _report(self, kernel_id: KernelId, state: KernelStateName, reason: str) -> None:
-        self._outbox.event(
+        self._life.outbox.event(
             KernelEvent(
-                node_id=self._node_id,
-                fence=self._fence,
-                at=self._clock_ms(),
+                node_id=self._life.node_id,
+                fence=self._life.fence,
+                at=self._life.clock_ms(),
                 kernel_id=kernel_id,
                 state=state,
                 reason=reason,
@@ -258,9 +250,12 @@ class KernelHost:
         figures = {kernel.kernel_id: kernel.figures(now_s) for kernel in self._live()}
         changed = {kernel_id: found for kernel_id, found in figures.items() if found is not None}
         if changed:
-            self._outbox.event(
+            self._life.outbox.event(
                 KernelsMeasured(
-                    node_id=self._node_id, fence=self._fence, at=self._clock_ms(), kernels=changed
+                    node_id=self._life.node_id,
+                    fence=self._life.fence,
+                    at=self._life.clock_ms(),
+                    kernels=changed,
                 )
             )
 

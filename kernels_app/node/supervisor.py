@@ -26,6 +26,7 @@ from kernels_app.node.hosting import KernelHost
 from kernels_app.node.isolation import Isolation
 from kernels_app.node.kernelspec_logos import publish_logos
 from kernels_app.node.launching import Launcher
+from kernels_app.node.life import NodeLife
 from kernels_app.node.outbox import Outbox
 from kernels_app.node.provisioners.processes import machine_memory_bytes, usable_cpu_count
 from kernels_app.node.provisioners.terminal_base import MakeTerminal
@@ -105,28 +106,22 @@ class Supervisor:
             return
         lost: LeaseLost | None = None
         async with asyncio.TaskGroup() as tasks:
-            host = self._host = KernelHost(
-                tasks,
+            life = NodeLife(
                 node_id=self._config.node_id,
                 fence=self._registration.fence,
                 transport=self._transport,
                 outbox=self._outbox,
                 launcher=self._launcher,
-                context=self._context,
                 clock_ms=self._clock_ms,
+            )
+            host = self._host = KernelHost(
+                tasks,
+                life,
+                context=self._context,
                 start_timeout_s=self._config.start_timeout_s,
                 output_limits=self._config.output_limits,
             )
-            terminals = self._terminals = TerminalHost(
-                tasks,
-                node_id=self._config.node_id,
-                fence=self._registration.fence,
-                transport=self._transport,
-                outbox=self._outbox,
-                launcher=self._launcher,
-                make_terminal=self._make_terminal,
-                clock_ms=self._clock_ms,
-            )
+            terminals = self._terminals = TerminalHost(tasks, life, make_terminal=self._make_terminal)
             outbox_task = tasks.create_task(self._outbox.run())
             for record in self._adopted:
                 await host.adopt(record)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
 
 import msgspec
 
-from kernels_app.bus.identifiers import NodeId
 from kernels_app.bus.terminals import (
     RENEW_ENTRY_S,
     AnyTerminalCommand,
@@ -27,10 +25,10 @@ from kernels_app.bus.terminals import (
     reader_topic,
     terminals_key,
 )
-from kernels_app.bus.transport import Transport, TransportError
+from kernels_app.bus.transport import TransportError
 from kernels_app.node.environment import RefusedVariable
-from kernels_app.node.launching import Launcher, LaunchRefused
-from kernels_app.node.outbox import Outbox
+from kernels_app.node.launching import LaunchRefused
+from kernels_app.node.life import NodeLife
 from kernels_app.node.provisioners.terminal_base import MakeTerminal
 from kernels_app.node.terminal import Terminal
 
@@ -54,28 +52,18 @@ class _Hosted(msgspec.Struct):
 
 
 class TerminalHost:
-    """Made with the fence of this life; `handle` is called on the event loop and returns at once."""
+    """`handle` is called on the event loop and returns at once."""
 
     def __init__(
         self,
         tasks: asyncio.TaskGroup,
+        life: NodeLife,
         *,
-        node_id: NodeId,
-        fence: int,
-        transport: Transport,
-        outbox: Outbox,
-        launcher: Launcher,
         make_terminal: MakeTerminal | None,
-        clock_ms: Callable[[], int],
     ) -> None:
         self._tasks = tasks
-        self._node_id = node_id
-        self._fence = fence
-        self._transport = transport
-        self._outbox = outbox
-        self._launcher = launcher
+        self._life = life
         self._make_terminal = make_terminal
-        self._clock_ms = clock_ms
         self._hosted: dict[TerminalId, _Hosted] = {}
         # Entries of terminals that never were here.
         self._refused: dict[TerminalId, TerminalInfo] = {}
@@ -87,7 +75,7 @@ class TerminalHost:
 
     def handle(self, command: AnyTerminalCommand) -> None:
         """Carries out a command; one of another life of this node is refused."""
-        is_ours = command.fence == self._fence
+        is_ours = command.fence == self._life.fence
         hosted = self._hosted.get(command.terminal_id) if is_ours else None
         if isinstance(command, StartTerminal):
             if not is_ours:
@@ -141,13 +129,13 @@ class TerminalHost:
             self._refuse(command)
             return
         try:
-            plan = self._launcher.terminal_plan(command)
+            plan = self._life.launcher.terminal_plan(command)
         except (LaunchRefused, RefusedVariable) as error:
             logger.warning("Terminal %s was refused: %s", command.terminal_id, error)
             self._refuse(command)
             return
         terminal = Terminal(
-            command, plan, self._make_terminal(), transport=self._transport, clock_ms=self._clock_ms
+            command, plan, self._make_terminal(), transport=self._life.transport, clock_ms=self._life.clock_ms
         )
         task = self._tasks.create_task(self._host(terminal))
         self._hosted[command.terminal_id] = _Hosted(terminal, task)
@@ -168,19 +156,19 @@ class TerminalHost:
         self._changed.set()
 
     def _tell(self, reader_id: ReaderId, mail: AnyTerminalMail) -> None:
-        self._outbox.publish(reader_topic(reader_id), encode_terminal(mail))
+        self._life.outbox.publish(reader_topic(reader_id), encode_terminal(mail))
 
     async def _register(self) -> None:
         """Brings the register up to date. Raises TransportError: what is left is done the next time."""
         for terminal_id, info in list(self._refused.items()):
-            await self._transport.delete_field(terminals_key(info.project_id), terminal_id)
+            await self._life.transport.delete_field(terminals_key(info.project_id), terminal_id)
             del self._refused[terminal_id]
-        now = self._clock_ms()
+        now = self._life.clock_ms()
         for terminal_id, hosted in list(self._hosted.items()):
             info = hosted.terminal.info
             if hosted.terminal.ended is not None or hosted.is_forgotten:
                 if not hosted.is_removed:
-                    await self._transport.delete_field(terminals_key(info.project_id), terminal_id)
+                    await self._life.transport.delete_field(terminals_key(info.project_id), terminal_id)
                     hosted.is_removed = True
                 if hosted.is_forgotten:
                     del self._hosted[terminal_id]
@@ -188,7 +176,7 @@ class TerminalHost:
                 entry = msgspec.structs.replace(
                     info, last_activity_at=hosted.terminal.last_activity_at, renewed_at=now
                 )
-                await self._transport.put_field(
+                await self._life.transport.put_field(
                     terminals_key(info.project_id), terminal_id, encode_info(entry)
                 )
                 hosted.entry = entry
