@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
-from bench.measuring import quantile, write_result
+from bench.measuring import cpu_seconds, machine_load, quantile, write_result
 from bench.options import Options
 from tests.live_hub import running_hub, wait_for
 
@@ -47,6 +49,12 @@ def start_busy_kernel(client: httpx.Client, project_id: str, number: int) -> Non
     wait_for(f"kernel {number} is busy", is_running, timeout_s=60)
 
 
+def cpu_of_trees(roots: Sequence[psutil.Process | None]) -> float:
+    """Of processes and all that come from them, kernels too."""
+    processes = {one for root in roots if root is not None for one in (root, *root.children(recursive=True))}
+    return sum(cpu_seconds(one.pid) for one in processes)
+
+
 def measure(kernel_count: int = 2) -> dict[str, Any]:
     """Milliseconds a call, over calls that follow each other without a pause of more than 20 ms."""
     with (
@@ -59,19 +67,24 @@ def measure(kernel_count: int = 2) -> dict[str, Any]:
             start_busy_kernel(client, project["id"], number)
         took_ms: dict[str, list[float]] = {}
         deadline = time.monotonic() + DURATION_S
-        while time.monotonic() < deadline:
-            for route in ("me", "projects", f"projects/{project['id']}/files/", "kernels"):
-                started = time.perf_counter()
-                client.get(route).raise_for_status()
-                name = route.replace(project["id"], "{id}")
-                took_ms.setdefault(name, []).append((time.perf_counter() - started) * 1000)
-                time.sleep(0.02)
+        own = [psutil.Process(hub.pid_of("web")).parent(), psutil.Process()]
+        cpu_before_s = cpu_of_trees(own)
+        with machine_load() as load:
+            while time.monotonic() < deadline:
+                for route in ("me", "projects", f"projects/{project['id']}/files/", "kernels"):
+                    started = time.perf_counter()
+                    client.get(route).raise_for_status()
+                    name = route.replace(project["id"], "{id}")
+                    took_ms.setdefault(name, []).append((time.perf_counter() - started) * 1000)
+                    time.sleep(0.02)
+            cpu_s = cpu_of_trees(own) - cpu_before_s
     every = [value for values in took_ms.values() for value in values]
     return {
         "kernels_busy": kernel_count,
         "calls": len(every),
         "p50_ms": round(quantile(every, 0.5), 1),
         "p99_ms": round(quantile(every, 0.99), 1),
+        "machine_load_of_others": load.other_cores(cpu_s),
         "p99_ms_by_route": {name: round(quantile(values, 0.99), 1) for name, values in took_ms.items()},
     }
 

@@ -347,3 +347,21 @@ def test_last_lines_are_few_short_and_without_colours() -> None:
     assert last_lines("") == ""
     assert last_lines("a\n\n\x1b[31mb\x1b[0m\n \nc\nd\n") == "b\nc\nd"
     assert len(last_lines("x" * 10_000)) == 300
+
+
+async def test_a_kernel_yields_to_the_hub_whatever_session_it_is_in(
+    provisioner: NodeProvisioner, tmp_path: Path
+) -> None:
+    if is_container(provisioner):
+        pytest.skip("containers have shares of the processor")
+    code = (
+        "import os, pathlib, time\n"
+        "own = pathlib.Path('/proc/self/autogroup')\n"
+        "while own.exists() and 'nice 5' not in own.read_text():\n"
+        "    time.sleep(0.01)\n"
+        "print('yields' if os.nice(0) >= 5 else 'competes', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    await launch_python(provisioner, tmp_path, code)
+
+    assert "yields" in await output_of(provisioner, "s")

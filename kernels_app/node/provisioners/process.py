@@ -23,14 +23,13 @@ from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
 from kernels_app.node.provisioners.control_groups import ControlGroup, ControlGroups
 from kernels_app.node.provisioners.exits import watch_exit
 from kernels_app.node.provisioners.guardian import Guardian
+from kernels_app.node.provisioners.priority import lower_priority
 from kernels_app.node.provisioners.processes import ProcessScan, Usage, marked_processes
 
 # In each process of a kernel: finds those that left its process group.
 MARKER_NAME = "ZASPER_KERNEL_ID"
 # Kept of what the process writes outside the protocol: enough for the end of a traceback.
 LAST_OUTPUT_BYTES = 4096
-# Kernels yield to the hub: a page stays quick while cells compute.
-NICENESS = 5
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
@@ -212,8 +211,7 @@ class ProcessProvisioner(NodeProvisioner):
 
     async def _started(self, pid: int) -> None:
         """Called once the process is there."""
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PGRP, pid, NICENESS)
+        await lower_priority(pid)
         if hasattr(resource, "prlimit"):
             with contextlib.suppress(OSError):
                 resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))

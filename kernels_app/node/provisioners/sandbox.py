@@ -32,8 +32,8 @@ from kernels_app.node.provisioners.bubblewrap import (
     start_words,
 )
 from kernels_app.node.provisioners.exits import exit_code
+from kernels_app.node.provisioners.priority import NICENESS
 from kernels_app.node.provisioners.process import (
-    NICENESS,
     ProcessProvisioner,
     Spawning,
     allocation_limit,

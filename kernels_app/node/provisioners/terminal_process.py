@@ -18,7 +18,8 @@ from kernels_app.bus.envelopes import Limits
 from kernels_app.node.provisioners.control_groups import ControlGroup, ControlGroups
 from kernels_app.node.provisioners.exits import watch_exit
 from kernels_app.node.provisioners.guardian import Guardian
-from kernels_app.node.provisioners.process import NICENESS, Spawning
+from kernels_app.node.provisioners.priority import NICENESS
+from kernels_app.node.provisioners.process import Spawning
 from kernels_app.node.provisioners.processes import ProcessScan, marked_processes, session_processes
 from kernels_app.node.provisioners.terminal_base import FIRST_SIZE, TerminalPlan, TerminalProcess
 
@@ -32,7 +33,12 @@ import fcntl, os, resource, sys, termios
 if os.getsid(0) != os.getpid():
     os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.nice(int(sys.argv[1]))
+os.setpriority(os.PRIO_PROCESS, 0, int(sys.argv[1]))
+try:
+    with open("/proc/self/autogroup", "w") as priority_of_the_session:
+        priority_of_the_session.write(sys.argv[1])
+except OSError:
+    pass
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 try:
     os.execv(sys.argv[2], sys.argv[2:])
@@ -120,7 +126,7 @@ class ProcessTerminal(TerminalProcess):
 
     def _spawning(self, plan: TerminalPlan, limits: Limits, environment: dict[str, str]) -> Spawning:
         """Raises OSError."""
-        return Spawning(launcher_words(sys.executable, NICENESS, self._shell), plan.cwd, environment)
+        return Spawning(launcher_words(sys.executable, self._shell), plan.cwd, environment)
 
     async def _started(self) -> None:
         """Called once the process is there."""
@@ -197,9 +203,9 @@ class ProcessTerminal(TerminalProcess):
         return self._process.returncode
 
 
-def launcher_words(python: str, niceness: int, shell: str) -> list[str]:
+def launcher_words(python: str, shell: str) -> list[str]:
     """Starts the shell with the terminal it has as input for its own."""
-    return [python, "-I", "-S", "-c", _LAUNCHER, str(niceness), shell]
+    return [python, "-I", "-S", "-c", _LAUNCHER, str(NICENESS), shell]
 
 
 def _find_shell() -> str:

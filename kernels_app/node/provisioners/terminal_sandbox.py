@@ -38,8 +38,7 @@ class SandboxTerminal(ProcessTerminal):
             limits=limits,
             has_process_group=self._group is not None,
         )
-        # The sandbox has made it nice already.
-        launcher = launcher_words(str(self._kernel_python), 0, self._shell)
+        launcher = launcher_words(str(self._kernel_python), self._shell)
         return Spawning([*words, *launcher], plan.project_folder, environment, descriptors)
 
     async def _started(self) -> None:
