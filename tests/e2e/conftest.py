@@ -119,7 +119,8 @@ def screenshot(page: Page, name: str) -> Path:
 
 
 def screenshots(page: Page, name: str) -> None:
-    """The page in three sizes and both themes, as `name-<size>-<theme>.png`."""
+    """The page, when all of it is there, in three sizes and both themes, as `name-<size>-<theme>.png`."""
+    expect(page.get_by_text("Loading…")).to_have_count(0)
     for size, (width, height) in VIEWPORTS.items():
         page.set_viewport_size({"width": width, "height": height})
         for theme in ("light", "dark"):
