@@ -61,6 +61,10 @@ LIVE_STATES = (
 )
 
 
+# `Kernel.fence` of rows that are only looked at (`manage.py generate_demo`). Nodes count from 1.
+DEMO_FENCE = -1
+
+
 class Kernel(models.Model):
     """One kernel, from the request to its end. `pending` without a node: it waits for a place."""
 

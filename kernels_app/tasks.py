@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from kernels_app.bus.transport import TransportError
 from kernels_app.errors import Unavailable
-from kernels_app.models import LIVE_STATES, Kernel
+from kernels_app.models import DEMO_FENCE, LIVE_STATES, Kernel
 from kernels_app.services import nodes, upkeep
 from kernels_app.services.budget import end_over_budget
 from kernels_app.services.culling import watch_lives
@@ -68,8 +68,8 @@ def roll_up_usage() -> None:
     except TransportError as error:
         log.info("memory_not_counted", error=str(error))
     end_over_budget()
-    used = Kernel.objects.filter(state__in=LIVE_STATES).values_list("project_id", flat=True).distinct()
-    measure_in_use(timezone.now(), used)
+    used = Kernel.objects.filter(state__in=LIVE_STATES).exclude(fence=DEMO_FENCE)
+    measure_in_use(timezone.now(), used.values_list("project_id", flat=True).distinct())
 
 
 @shared_task(name="kernels.forget_old_runs")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from django.db.models import (
     BigIntegerField,
@@ -18,12 +17,11 @@ from django.db.models import (
     Subquery,
     Sum,
     Value,
-    Window,
 )
-from django.db.models.functions import Coalesce, RowNumber
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from kernels_app.models import LIVE_STATES, Kernel, KernelState, Node
+from kernels_app.models import LIVE_STATES, Kernel, Node
 from notebooks_app.models import Project, ProjectMembership
 from notebooks_app.selectors.storage import with_holder
 from zasper_hub.accounts.models import Team, TeamMembership, TeamRole, User
@@ -145,14 +143,6 @@ def kernel_rows(reach: Reach) -> QuerySet[Kernel]:
         .select_related("user", "project__team", "document")
         .defer("document__snapshot", "document__file_base", "environment")
     )
-
-
-def queue_positions() -> dict[UUID, int]:
-    """The place of each kernel that waits for a node: 1 is the next."""
-    waiting = Kernel.objects.filter(state=KernelState.PENDING, node=None).annotate(
-        position=Window(RowNumber(), order_by=[F("created_at").asc(), F("pk").asc()])
-    )
-    return dict(waiting.values_list("pk", "position"))
 
 
 def node_figures() -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from kernels_app.bus.identifiers import DOCUMENTS_STREAM, EVENTS_STREAM, RUNS_STREAM, command_stream
 from kernels_app.bus.transport import TransportError
 from kernels_app.errors import Unavailable
-from kernels_app.models import LIVE_STATES, Kernel, Run, RunState
+from kernels_app.models import DEMO_FENCE, LIVE_STATES, Kernel, Run, RunState
 from kernels_app.selectors.nodes import nodes_up
 from notebooks_app.wire import blocking_transport
 
@@ -54,7 +54,11 @@ class HubState(Collector):
     def _rows(self) -> Iterator[Metric]:
         kernels = GaugeMetricFamily("hub_kernels", "Kernels that have not ended, by state.", labels=["state"])
         found = dict(
-            Kernel.objects.filter(state__in=LIVE_STATES).values_list("state").annotate(Count("pk")).order_by()
+            Kernel.objects.filter(state__in=LIVE_STATES)
+            .exclude(fence=DEMO_FENCE)
+            .values_list("state")
+            .annotate(Count("pk"))
+            .order_by()
         )
         for state in LIVE_STATES:
             kernels.add_metric([state], found.get(state, 0))

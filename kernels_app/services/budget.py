@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from kernels_app.models import Kernel, KernelState
+from kernels_app.models import DEMO_FENCE, Kernel, KernelState
 from kernels_app.selectors.compute import gib_hours_of_many
 from kernels_app.services.kernels import stop_kernel
 from zasper_hub.accounts.quotas import Quota
@@ -17,7 +17,9 @@ def end_over_budget() -> int:
     Called periodically. A busy one ends its cell first.
     """
     idle = list(
-        Kernel.objects.filter(state=KernelState.IDLE, user__isnull=False).select_related("project", "node")
+        Kernel.objects.filter(state=KernelState.IDLE, user__isnull=False)
+        .exclude(fence=DEMO_FENCE)
+        .select_related("project", "node")
     )
     quotas = effective_quotas_of_many({(kernel.user_id, kernel.project.team_id) for kernel in idle})
     budgets = {

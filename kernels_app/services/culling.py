@@ -17,7 +17,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from kernels_app.errors import Conflict, KernelNotRunning, KernelStopping
-from kernels_app.models import LIVE_STATES, Kernel, KernelState, Run
+from kernels_app.models import DEMO_FENCE, LIVE_STATES, Kernel, KernelState, Run
 from kernels_app.runs.lives import Announce, End, EndCause, Life, Stay, decide, end_reason
 from kernels_app.selectors.kernels import UNFINISHED_STATES
 from kernels_app.services.commands import QUIET_S, StopState, send_stop
@@ -39,6 +39,7 @@ def watch_lives(now: datetime) -> None:
     kernels = list(
         Kernel.objects.filter(state__in=LIVE_STATES)
         .exclude(state__in=(KernelState.PENDING, KernelState.STOPPING))
+        .exclude(fence=DEMO_FENCE)
         .select_related("project", "node")
     )
     if not kernels:

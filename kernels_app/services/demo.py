@@ -1,7 +1,8 @@
 """A hub full of people, kernels and nodes that are rows only: to look at screens, never to work with.
 
 Everything made here can be told from the rest: people by their address at `DEMO_DOMAIN`, teams by their slug, nodes by
-`info["demo"]`. No file is written, no command sent.
+`info["demo"]`, kernels by `DEMO_FENCE`. No file is written, no command sent; what watches over kernels
+leaves these alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import models, transaction
 from django.utils import timezone
 
-from kernels_app.models import Kernel, KernelState, Node
+from kernels_app.models import DEMO_FENCE, Kernel, KernelState, Node
 from notebooks_app.models import Document, Project, ProjectMembership, ProjectStorage, Role
 from zasper_hub.accounts.models import Announcement, AuditEvent, Team, TeamMembership, TeamRole, User
 from zasper_hub.accounts.services.teams import make_personal_team
@@ -213,6 +214,7 @@ def _kernels(
                 # A kernelspec that no real node has: what waits here is never started.
                 kernelspec_name="demo-python" if waits else chance.choice(("python3", "python3", "ir")),
                 node=None if waits else nodes[number % len(nodes)],
+                fence=DEMO_FENCE,
                 state=state,
                 created_at=begun_at,
                 ready_at=begun_at + timedelta(seconds=2) if works else None,

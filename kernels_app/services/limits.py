@@ -9,7 +9,7 @@ from django.db import transaction
 
 from kernels_app.bus.envelopes import UpdateLimits
 from kernels_app.bus.identifiers import KernelId
-from kernels_app.models import LIVE_STATES, Kernel, KernelState
+from kernels_app.models import DEMO_FENCE, LIVE_STATES, Kernel, KernelState
 from kernels_app.services.commands import limits_of
 from kernels_app.services.delivery import command_publication, write_or_leave
 from kernels_app.services.notices import tell_use
@@ -24,8 +24,10 @@ def apply_limits(*, team: Team | None = None, person: User | None = None) -> int
 
     Their nodes are told after the commit, and do at once what their provisioners can.
     """
-    kernels = Kernel.objects.filter(state__in=LIVE_STATES, user__isnull=False).exclude(
-        state=KernelState.STOPPING
+    kernels = (
+        Kernel.objects.filter(state__in=LIVE_STATES, user__isnull=False)
+        .exclude(state=KernelState.STOPPING)
+        .exclude(fence=DEMO_FENCE)
     )
     concerned = kernels
     if team is not None:

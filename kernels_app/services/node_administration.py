@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-from django.db import transaction
+from datetime import datetime, timedelta
+from typing import Any
 
-from kernels_app.errors import Conflict, NotFound
+from django.db import transaction
+from django.utils import timezone
+
+from kernels_app.errors import Conflict, Invalid, NotFound
 from kernels_app.models import Node
 from kernels_app.services.nodes import set_draining
 from zasper_hub.accounts.models import User
 from zasper_hub.accounts.services import audit
 
+LONGEST_DRAIN = timedelta(days=30)
+
 
 @transaction.atomic
-def drain_node(node: Node, *, is_draining: bool, actor: User) -> Node:
-    """The node, taking no new kernels (those it has go on), or taking them again. Harmless when repeated.
+def drain_node(node: Node, *, is_draining: bool, actor: User, until: datetime | None = None) -> Node:
+    """The node, taking no new kernels, or taking them again. Those it has go on; at most `until` then, and their
+    people are warned 5 minutes before. Harmless when repeated; a repeat with another time changes the time.
 
     Raises:
-        Conflict: it is lost.
+        Conflict: it is lost. Invalid: the time is past, or too far away.
     """
-    was_draining = node.state == "draining"
+    now = timezone.now()
+    if until is not None and not now < until <= now + LONGEST_DRAIN:
+        raise Invalid(
+            f"Give a time that is to come, within {LONGEST_DRAIN.days} days, or none: then kernels go on until "
+            "people stop them.",
+            field="until",
+        )
+    was = (node.state == "draining", node.drain_at)
     try:
-        node = set_draining(node.pk, is_draining)
+        node = set_draining(node.pk, is_draining, until=until)
     except NotFound as error:
         raise Conflict(
             "The node does not answer: there is nothing to drain. Remove it if it is gone for good."
         ) from error
-    if was_draining != is_draining:
+    if was != (is_draining, until):
         action = "node_drained" if is_draining else "node_undrained"
-        audit.record(action, actor=actor, target=f"node:{node.pk}")
+        details: dict[str, Any] = {} if until is None else {"until": until.isoformat(timespec="seconds")}
+        audit.record(action, actor=actor, target=f"node:{node.pk}", **details)
     return node
 
 

@@ -6,7 +6,7 @@ import itertools
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
 from uuid import UUID
@@ -34,6 +34,7 @@ from kernels_app.models import LIVE_STATES, Kernel
 from kernels_app.selectors.nodes import nodes_up
 from kernels_app.selectors.terminals import live_terminals
 from kernels_app.services.hub_log import now_ms
+from kernels_app.services.team_placement import is_suitable, node_labels_of
 from notebooks_app.models import Project
 from notebooks_app.services.file_hints import send_kernels_hint
 from notebooks_app.wire import blocking_transport
@@ -61,7 +62,7 @@ def start_terminal(*, user: User, project: Project, name: str | None = None, cwd
     if name is not None and not _NAME.match(name):
         raise Invalid("The name of a terminal may have letters, digits, '_', '-' and '.', at most 64.")
     quotas = effective_quotas(user, project.team)  # a terminal may use what a kernel may
-    node = _choose_node(project.pk)
+    node = _choose_node(project.pk, node_labels_of(project.team))
     with _choosing_name(project.pk):
         others = live_terminals(project.pk)
         for other in others:
@@ -129,10 +130,13 @@ def stop_project_terminals(project: Project) -> None:
         stop_terminal(info, reason="Its project was deleted.")
 
 
-def _choose_node(project_id: UUID) -> NodeInfo:
+def _choose_node(project_id: UUID, wanted: Mapping[str, str]) -> NodeInfo:
     able = [node for node in nodes_up() if TERMINALS_LABEL in node.labels and not node.is_draining]
     if not able:
         raise NoNode("No running node offers terminals at the moment.")
+    able = [node for node in able if is_suitable(node.labels, wanted)]
+    if not able:
+        raise NoNode("No running node that offers terminals is meant for this team. Ask your administrator.")
     with_kernels = set(
         Kernel.objects.filter(project_id=project_id, state__in=LIVE_STATES).values_list("node_id", flat=True)
     )

@@ -17,7 +17,7 @@ from kernels_app.bus.identifiers import (
     node_lease,
 )
 from kernels_app.bus.operations import KernelStateName
-from kernels_app.models import LIVE_STATES, DailyUsage, Kernel, KernelState, Node, Run, RunState
+from kernels_app.models import DEMO_FENCE, LIVE_STATES, DailyUsage, Kernel, KernelState, Node, Run, RunState
 from kernels_app.relay.mailbox import MAILBOXES_KEY
 from kernels_app.selectors.kernels import STAYING_STATES
 from kernels_app.selectors.nodes import nodes_up
@@ -124,7 +124,7 @@ def stop_kernels_of_nobody() -> int:
     Raises:
         TransportError
     """
-    staying = Kernel.objects.filter(state__in=STAYING_STATES)
+    staying = Kernel.objects.filter(state__in=STAYING_STATES).exclude(fence=DEMO_FENCE)
     reason = "Stopped because the account that started it was disabled or deleted."
     count = stop_kernels(staying.filter(Q(user=None) | Q(user__is_active=False)), reason=reason)
     nowhere = Kernel.objects.filter(state__in=LIVE_STATES, node=None).exclude(state=KernelState.PENDING)

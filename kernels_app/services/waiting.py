@@ -10,7 +10,7 @@ from django.db.models import Count, QuerySet, Sum
 
 from kernels_app.bus.envelopes import NodeInfo
 from kernels_app.errors import Unavailable
-from kernels_app.models import LIVE_STATES, Kernel, KernelState, Node, TeamPlacement
+from kernels_app.models import DEMO_FENCE, LIVE_STATES, Kernel, KernelState, Node, TeamPlacement
 from kernels_app.runs.placement import NodeLoad, Want
 from kernels_app.runs.waiting import Turn, Waiting, in_turn, turns
 from kernels_app.selectors.nodes import nodes_up
@@ -18,7 +18,7 @@ from kernels_app.selectors.nodes import nodes_up
 
 def waiting_kernels() -> QuerySet[Kernel]:
     """Those that no node has yet."""
-    return Kernel.objects.filter(state=KernelState.PENDING, node=None)
+    return Kernel.objects.filter(state=KernelState.PENDING, node=None).exclude(fence=DEMO_FENCE)
 
 
 def node_loads(nodes: Sequence[NodeInfo]) -> list[NodeLoad]:
@@ -81,6 +81,13 @@ def queue_turns() -> dict[UUID, Turn]:
     except Unavailable:
         loads = []
     return turns(order, loads)
+
+
+def queue_positions() -> dict[UUID, int]:
+    """The place of each kernel that waits: 1 is the next. Demo rows come in the order they were made."""
+    shown = Kernel.objects.filter(state=KernelState.PENDING, node=None, fence=DEMO_FENCE)
+    positions = {pk: at for at, pk in enumerate(shown.order_by("created_at").values_list("pk", flat=True), 1)}
+    return positions | {kernel_id: turn.position for kernel_id, turn in queue_turns().items()}
 
 
 def turn_of(kernel: Kernel) -> Turn | None:

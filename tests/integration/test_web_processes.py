@@ -51,7 +51,9 @@ def server(request: pytest.FixtureRequest, hub: LiveHub) -> Iterator[Server]:
     else:
         with web_process(hub, daphne(port), port), Balancer([hub.port, port]).running() as balancer:
             yield Server(hub, balancer.port)
-            assert max(balancer.counts.values()) - min(balancer.counts.values()) <= 1, "both were asked, in turn"
+            assert max(balancer.counts.values()) - min(balancer.counts.values()) <= 1, (
+                "both were asked, in turn"
+            )
 
 
 def test_documents_and_runs_have_their_sockets_here_too(hub: LiveHub, server: Server) -> None:

@@ -136,6 +136,8 @@ HUB_API: dict[str, Line] = {
     f"DELETE {ADMIN_TEAM}": ADMINISTER_TEAM,  # in truth administrators of the hub only
     f"POST {ADMIN_TEAM}/members": ADMINISTER_TEAM,
     f"DELETE {ADMIN_TEAM}/members": ADMINISTER_TEAM,
+    f"GET {ADMIN_TEAM}/placement": ADMINISTER_TEAM,  # in truth administrators of the hub only
+    f"PUT {ADMIN_TEAM}/placement": ADMINISTER_TEAM,  # in truth administrators of the hub only
     f"GET {ADMIN_API}/kernels": ADMINISTER,
     f"POST {ADMIN_API}/kernels/stop": ADMINISTER,
     f"GET {ADMIN_API}/nodes": ADMINISTER_HUB,

@@ -523,6 +523,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hub/v1/admin/teams/{team_slug}/placement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Placement */
+        get: operations["kernels_app_api_administration_teams_get_placement"];
+        /** Set Placement */
+        put: operations["kernels_app_api_administration_teams_set_placement"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hub/v1/admin/teams/{team_slug}/quotas": {
         parameters: {
             query?: never;
@@ -1508,6 +1526,8 @@ export interface components {
             cpu_total: number | null;
             /** Cpu Used */
             cpu_used: number | null;
+            /** Drain At */
+            drain_at: string | null;
             /** Id */
             id: string;
             /** Is Demo */
@@ -1854,6 +1874,14 @@ export interface components {
             project_id: string;
             /** Role */
             role: string;
+        };
+        /**
+         * DrainIn
+         * @description `until`: when the kernels end that are still there; null: they go on until people stop them.
+         */
+        DrainIn: {
+            /** Until */
+            until?: string | null;
         };
         /** EntryOut */
         EntryOut: {
@@ -2681,6 +2709,41 @@ export interface components {
             role: "member" | "admin";
             /** Slug */
             slug: string;
+        };
+        /** PlacedNodeOut */
+        PlacedNodeOut: {
+            /** Id */
+            id: string;
+            /** Is Suitable */
+            is_suitable: boolean;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "up" | "draining" | "lost";
+        };
+        /**
+         * PlacementIn
+         * @description Labels that a node must have; with none, kernels may run on every node.
+         */
+        PlacementIn: {
+            /** Node Labels */
+            node_labels: {
+                [key: string]: string;
+            };
+        };
+        /** PlacementOut */
+        PlacementOut: {
+            /** Node Labels */
+            node_labels: {
+                [key: string]: string;
+            };
+            /** Nodes */
+            nodes: components["schemas"]["PlacedNodeOut"][];
         };
         /** ProjectChange */
         ProjectChange: {
@@ -3626,7 +3689,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["DrainIn"] | null;
+            };
+        };
         responses: {
             /** @description OK */
             200: {
@@ -4301,6 +4368,54 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AdminQuotaOut"][];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_teams_get_placement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team_slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlacementOut"];
+                };
+            };
+        };
+    };
+    kernels_app_api_administration_teams_set_placement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team_slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlacementIn"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlacementOut"];
                 };
             };
         };

@@ -43,12 +43,9 @@ function writeNotes(key: string, notes: CopyNotes): void {
 
 function changeNote(key: CopyKey, change: Partial<CopyNote> | null): void {
   const storageKey = noteKey(key.username, key.documentId);
-  const notes = readNotes(storageKey);
-  if (change === null) {
-    // eslint-disable-next-line @typescript-eslint/no-dynamic-delete
-    delete notes[key.epoch];
-  } else notes[key.epoch] = { ...(notes[key.epoch] ?? { openedAtMs: Date.now(), unsent: false }), ...change };
-  writeNotes(storageKey, notes);
+  const { [key.epoch]: known, ...others } = readNotes(storageKey);
+  const note = { ...(known ?? { openedAtMs: Date.now(), unsent: false }), ...change };
+  writeNotes(storageKey, change === null ? others : { ...others, [key.epoch]: note });
 }
 
 /** The kept copy of one document and epoch, attached to `doc`. */

@@ -200,10 +200,9 @@ export function toggleHidden(notebook: OpenNotebook, key: "outputs_hidden" | "so
     doc.transact(() => {
       for (const id of ids) {
         const jupyter = notebook.model.cell(id)?.metadata.peek().jupyter;
-        const next: JsonObject = { ...(typeof jupyter === "object" && jupyter !== null && !Array.isArray(jupyter) ? jupyter : {}) };
-        if (hidden) next[key] = true;
-        // eslint-disable-next-line @typescript-eslint/no-dynamic-delete
-        else delete next[key];
+        const known: JsonObject = typeof jupyter === "object" && jupyter !== null && !Array.isArray(jupyter) ? jupyter : {};
+        const others = Object.fromEntries(Object.entries(known).filter(([name]) => name !== key));
+        const next: JsonObject = hidden ? { ...others, [key]: true } : others;
         operations.setCellMetadata(doc, id, "jupyter", Object.keys(next).length ? next : undefined);
       }
     }, new operations.CellOperation("hide"));

@@ -5,13 +5,14 @@ import { me, shownName } from "../store/me";
 import { fetchMembers, projects, removeMember, setMember } from "../store/projects";
 import { navigate, projectUrl } from "../router";
 import { Button, IconButton } from "../ui/Button";
-import { confirm, Dialog, Field } from "../ui/Dialog";
+import { confirm, Dialog } from "../ui/Dialog";
 import { showLayer } from "../ui/layers";
 import { Loading } from "../ui/Progress";
 import { toast, toastError } from "../ui/toast";
+import { AddPersonLine, RoleSelect, useAdding, type RoleChoice } from "./AddPerson";
 import { Avatar } from "./TopBar";
 
-const ROLES: readonly { role: Role; title: string; can: string }[] = [
+const ROLES: readonly (RoleChoice<Role> & { can: string })[] = [
   { role: "viewer", title: "Viewer", can: "sees everything, changes nothing" },
   { role: "editor", title: "Editor", can: "edits and runs" },
   { role: "owner", title: "Owner", can: "also shares and deletes" },
@@ -24,10 +25,12 @@ export function openShare(project: Project): void {
 
 function ShareDialog({ project, onClose }: { project: Project; onClose: () => void }) {
   const [members, setMembers] = useState<readonly Member[] | null>(null);
-  const [username, setUsername] = useState("");
-  const [role, setRole] = useState<Role>("editor");
   const [error, setError] = useState<string | null>(null);
-  const [isBusy, setBusy] = useState(false);
+  const adding = useAdding<Role>("editor", async (username, role) => {
+    await setMember(project.id, username, role);
+    await refresh();
+  });
+  const chosen = ROLES.find((entry) => entry.role === adding.role);
   const isOwner = project.role === "owner";
 
   const refresh = () =>
@@ -36,23 +39,6 @@ function ShareDialog({ project, onClose }: { project: Project; onClose: () => vo
       setMembers([]);
     });
   useEffect(() => void refresh(), []);
-
-  const add = async () => {
-    if (username.trim() === "") {
-      setError("Type the username of the person to add.");
-      return;
-    }
-    setBusy(true);
-    try {
-      await setMember(project.id, username.trim(), role);
-      setUsername("");
-      setError(null);
-      await refresh();
-    } catch (refusal) {
-      setError(messageOf(refusal));
-    }
-    setBusy(false);
-  };
 
   const change = async (member: Member, chosen: Role) => {
     await setMember(project.id, member.username, chosen).catch(toastError);
@@ -92,7 +78,7 @@ function ShareDialog({ project, onClose }: { project: Project; onClose: () => vo
       title={`Share ${project.name}`}
       size="medium"
       onClose={onClose}
-      onSubmit={isOwner ? add : undefined}
+      onSubmit={isOwner ? adding.add : undefined}
       footer={
         <>
           <Button icon="copy" onClick={copyLink}>
@@ -107,34 +93,10 @@ function ShareDialog({ project, onClose }: { project: Project; onClose: () => vo
     >
       {isOwner && (
         <div class="share-add">
-          <Field label="Add a person" error={error} hint={`${ROLES.find((entry) => entry.role === role)?.title ?? ""}: ${ROLES.find((entry) => entry.role === role)?.can ?? ""}.`}>
-            {(attributes) => (
-              <div class="share-line">
-                <input
-                  {...attributes}
-                  class="input"
-                  type="text"
-                  placeholder="Username"
-                  autocomplete="off"
-                  autocapitalize="none"
-                  spellcheck={false}
-                  maxLength={150}
-                  value={username}
-                  onInput={(event) => {
-                    setUsername(event.currentTarget.value);
-                    setError(null);
-                  }}
-                />
-                <RoleSelect label="Role of the new person" role={role} onChange={setRole} />
-                <Button type="submit" kind="primary" busy={isBusy}>
-                  Add
-                </Button>
-              </div>
-            )}
-          </Field>
+          <AddPersonLine adding={adding} roles={ROLES} hint={chosen && `${chosen.title}: ${chosen.can}.`} kind="primary" />
         </div>
       )}
-      {!isOwner && error && <p class="inline-error">{error}</p>}
+      {error && <p class="inline-error">{error}</p>}
       {members === null ? (
         <Loading />
       ) : (
@@ -153,7 +115,7 @@ function ShareDialog({ project, onClose }: { project: Project; onClose: () => vo
                   {name !== member.username && <span class="running-detail truncate">{member.username}</span>}
                 </div>
                 {isOwner ? (
-                  <RoleSelect label={`Role of ${name}`} role={member.role} onChange={(chosen) => void change(member, chosen)} />
+                  <RoleSelect label={`Role of ${name}`} roles={ROLES} role={member.role} onChange={(chosen) => void change(member, chosen)} />
                 ) : (
                   <span class="muted">{ROLES.find((entry) => entry.role === member.role)?.title}</span>
                 )}
@@ -164,17 +126,5 @@ function ShareDialog({ project, onClose }: { project: Project; onClose: () => vo
         </ul>
       )}
     </Dialog>
-  );
-}
-
-function RoleSelect({ label, role, onChange }: { label: string; role: Role; onChange: (role: Role) => void }) {
-  return (
-    <select class="input role-select" aria-label={label} value={role} onChange={(event) => onChange(event.currentTarget.value as Role)}>
-      {ROLES.map((entry) => (
-        <option key={entry.role} value={entry.role}>
-          {entry.title}
-        </option>
-      ))}
-    </select>
   );
 }

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from ninja import Query, Router, Status
 
 from kernels_app.api.administration.overview import live_nodes
-from kernels_app.api.administration.schemas import AdminNodeOut, Row
+from kernels_app.api.administration.schemas import AdminNodeOut, DrainIn, Row
 from kernels_app.api.administration.shapes import shaped_nodes
 from kernels_app.errors import NotFound
 from kernels_app.models import Node
@@ -39,8 +39,9 @@ def get_node(request: HttpRequest, node_id: str) -> Row:
 
 
 @router.post(f"{_PATH}/drain", response=AdminNodeOut, auth=_HUB)
-def drain(request: HttpRequest, node_id: str) -> Row:
-    node = drain_node(_node(node_id), is_draining=True, actor=caller_of(request).user)
+def drain(request: HttpRequest, node_id: str, body: DrainIn | None = None) -> Row:
+    until = None if body is None else body.until
+    node = drain_node(_node(node_id), is_draining=True, until=until, actor=caller_of(request).user)
     return _shaped([node])[0]
 
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Schema
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
+from kernels_app.services.team_placement import LONGEST_LABEL, MOST_LABELS
 from zasper_hub.accounts.paging import Filter
 from zasper_hub.accounts.schemas import Name, Password, TeamRoleName, Username
 
@@ -75,6 +76,7 @@ class KernelsStopped(Schema):
 class AdminNodeOut(Schema):
     id: str
     state: Literal["up", "draining", "lost"]
+    drain_at: datetime | None
     provisioner: str | None
     isolation: str | None
     labels: dict[str, str]
@@ -90,6 +92,33 @@ class AdminNodeOut(Schema):
     last_seen_at: datetime | None
     warnings: list[str]
     is_demo: bool
+
+
+class DrainIn(Schema):
+    """`until`: when the kernels end that are still there; null: they go on until people stop them."""
+
+    until: AwareDatetime | None = None
+
+
+LabelText = Annotated[str, StringConstraints(max_length=LONGEST_LABEL, strip_whitespace=True)]
+
+
+class PlacementIn(Schema):
+    """Labels that a node must have; with none, kernels may run on every node."""
+
+    node_labels: Annotated[dict[LabelText, LabelText], Field(max_length=MOST_LABELS)]
+
+
+class PlacedNodeOut(Schema):
+    id: str
+    state: Literal["up", "draining", "lost"]
+    labels: dict[str, str]
+    is_suitable: bool
+
+
+class PlacementOut(Schema):
+    node_labels: dict[str, str]
+    nodes: list[PlacedNodeOut]
 
 
 class WarningSubject(Schema):

@@ -8,8 +8,9 @@ from typing import Any
 from kernels_app.api.administration.schemas import Row
 from kernels_app.bus.envelopes import NodeInfo
 from kernels_app.models import Kernel, KernelState, Node
-from kernels_app.selectors.administration import is_online, memberships_of_people, queue_positions
+from kernels_app.selectors.administration import is_online, memberships_of_people
 from kernels_app.services.departures import Removed
+from kernels_app.services.waiting import queue_positions
 from zasper_hub.accounts.models import TeamMembership, User
 from zasper_hub.accounts.reach import Reach
 from zasper_hub.accounts.services.people_administration import person_version
@@ -122,13 +123,19 @@ def shaped_nodes(
     return [_node(node, live.get(node.node_id), figures.get(node.node_id, {})) for node in nodes]
 
 
+_IN_USE = ("used_bytes", "reserved_bytes", "used_cores")
+
+
 def _node(node: Node, registered: NodeInfo | None, figures: dict[str, Any]) -> Row:
     """What it says of itself now, else what it said when it started."""
     said = dict(node.info) if registered is None else _as_dict(registered)
     memory_bytes = said.get("memory_bytes")
+    if node.state != "lost":  # what nobody uses is known: it is nothing
+        figures = {**figures, **{name: figures.get(name) or 0 for name in _IN_USE}}
     return {
         "id": node.node_id,
         "state": node.state,
+        "drain_at": node.drain_at,
         "provisioner": said.get("provisioner"),
         "isolation": said.get("isolation") or None,
         "labels": {str(name): str(value) for name, value in (said.get("labels") or {}).items()},

@@ -7,19 +7,23 @@ from typing import Any, Literal
 from django.http import HttpRequest
 from ninja import Query, Router, Status
 
+from kernels_app.api.administration.overview import live_nodes
 from kernels_app.api.administration.schemas import (
     AdminMemberOut,
     AdminTeamIn,
     AdminTeamOut,
+    PlacementIn,
+    PlacementOut,
     Removed,
     Row,
     TeamChange,
     TeamDetailOut,
 )
-from kernels_app.api.administration.shapes import member, removed, shaped_teams
+from kernels_app.api.administration.shapes import member, removed, shaped_nodes, shaped_teams
 from kernels_app.errors import Forbidden, Invalid
 from kernels_app.selectors import administration as select
 from kernels_app.services import departures
+from kernels_app.services.team_placement import is_suitable, node_labels_of, set_node_labels
 from zasper_hub.accounts.access import person_named
 from zasper_hub.accounts.models import Team, TeamRole
 from zasper_hub.accounts.paging import Filter, PageIn, PageOut, Part, part_of
@@ -112,6 +116,41 @@ def delete_team(
             raise Invalid("Say to which team the projects move.", field="to")
         target = reach_of(actor).team(to)
     return removed(departures.delete_team(_team(request, team_slug), actor=actor, to=target))
+
+
+@router.get(f"{_PATH}/placement", response=PlacementOut, auth=_ONE)
+def get_placement(request: HttpRequest, team_slug: str) -> Row:
+    return _placement(node_labels_of(_team_to_place(request, team_slug)))
+
+
+@router.put(f"{_PATH}/placement", response=PlacementOut, auth=_ONE)
+def set_placement(request: HttpRequest, team_slug: str, body: PlacementIn) -> Row:
+    team = _team_to_place(request, team_slug)
+    return _placement(set_node_labels(team, body.node_labels, actor=caller_of(request).user))
+
+
+def _team_to_place(request: HttpRequest, slug: str) -> Team:
+    """For administrators of the hub only: nodes are no team's own."""
+    if not reach_of(caller_of(request).user).is_hub:
+        raise Forbidden("Only administrators of the hub say on which nodes a team's kernels run.")
+    return _team(request, slug)
+
+
+def _placement(wanted: dict[str, str]) -> Row:
+    live, _answers = live_nodes()
+    nodes = shaped_nodes(list(select.nodes_with_counts().order_by("pk")), live, {})
+    return {
+        "node_labels": wanted,
+        "nodes": [
+            {
+                "id": node["id"],
+                "state": node["state"],
+                "labels": node["labels"],
+                "is_suitable": is_suitable(node["labels"], wanted),
+            }
+            for node in nodes
+        ],
+    }
 
 
 def _team(request: HttpRequest, slug: str) -> Team:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
 from kernels_app.models import Kernel, KernelState, Node
 from notebooks_app.models import Document, Project
@@ -112,6 +114,61 @@ def test_a_node_is_drained_and_put_to_use_again(root: Asking, kernels: dict[str,
     actions = AuditEvent.objects.filter(target="node:n1").values_list("action", flat=True)
     assert sorted(actions) == ["node_drained", "node_undrained"]
     assert root.post(f"{NODES}/no-such/drain").status_code == 404
+
+
+def test_a_drain_has_a_deadline_that_can_be_changed_and_taken_back(
+    root: Asking, kernels: dict[str, Kernel]
+) -> None:
+    def until(minutes: float) -> str:
+        return (timezone.now().replace(microsecond=0) + timedelta(minutes=minutes)).isoformat()
+
+    first, second = until(60), until(90)
+    shown = root.post(f"{NODES}/n1/drain", {"until": first}).json()
+    assert (shown["state"], datetime.fromisoformat(shown["drain_at"])) == (
+        "draining",
+        datetime.fromisoformat(first),
+    )
+    root.post(f"{NODES}/n1/drain", {"until": first})
+    assert root.post(f"{NODES}/n1/drain", {"until": second}).json()["drain_at"] != shown["drain_at"]
+    assert root.post(f"{NODES}/n1/drain", {"until": None}).json()["drain_at"] is None
+    root.post(f"{NODES}/n1/drain", {"until": first})
+    assert root.post(f"{NODES}/n1/undrain").json()["drain_at"] is None
+    events = AuditEvent.objects.filter(target="node:n1").order_by("pk")
+    assert [(event.action, "until" in event.details) for event in events] == [
+        ("node_drained", True),
+        ("node_drained", True),
+        ("node_drained", False),
+        ("node_drained", True),
+        ("node_undrained", False),
+    ], "a repeat is no event"
+
+
+@pytest.mark.parametrize(
+    "until", ["yesterday", "2001-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "2026-12-01T10:00", 5e300]
+)
+def test_a_deadline_that_makes_no_sense_is_refused(
+    root: Asking, kernels: dict[str, Kernel], until: object
+) -> None:
+    answer = root.post(f"{NODES}/n1/drain", {"until": until})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
+    assert Node.objects.get(pk="n1").state == "up"
+
+
+def test_a_node_that_is_up_uses_nothing_when_it_has_no_kernels_and_is_unknown_when_lost(
+    root: Asking, kernels: dict[str, Kernel]
+) -> None:
+    figures = ("memory_used_bytes", "memory_reserved_bytes", "cpu_used", "memory_total_bytes", "cpu_total")
+    Kernel.objects.filter(pk=kernels["bob"].pk).update(
+        memory_bytes=3 << 20, cpu_cores=0.5, memory_limit_bytes=1 << 30
+    )
+    Node.objects.create(node_id="n2", info={"memory_bytes": 4 << 30, "cpu_count": 2})
+    Node.objects.create(node_id="n3", state="lost", info={"memory_bytes": 4 << 30, "cpu_count": 2})
+    shown = {node["id"]: [node[name] for name in figures] for node in root.get(NODES).json()["items"]}
+    assert shown == {
+        "n1": [3 << 20, 1 << 30, 0.5, 8 << 30, 4],
+        "n2": [0, 0, 0, 4 << 30, 2],
+        "n3": [None, None, None, 4 << 30, 2],
+    }
 
 
 def test_only_a_lost_node_is_removed(root: Asking, kernels: dict[str, Kernel]) -> None:

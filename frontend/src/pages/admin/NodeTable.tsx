@@ -1,14 +1,14 @@
 import type { HubError } from "../../api/errors";
 import { request } from "../../api/client";
 import { adminUrl } from "../../router";
-import { plural } from "../../store/format";
+import { formatTime, formatTimeOfDay, plural } from "../../store/format";
 import { formatPair } from "../../store/quantities";
-import { confirm } from "../../ui/Dialog";
 import { DataTable, type Column } from "../../ui/DataTable";
 import { Icon } from "../../ui/Icon";
 import type { MenuItem } from "../../ui/Menu";
 import { EMPTY_STATE, type TableState } from "../../ui/tableState";
 import { toast, toastError } from "../../ui/toast";
+import { openDrain } from "./DrainDialog";
 import { Ago, Badge, NOTHING, UseBar, type BadgeKind } from "./parts";
 import type { HubNode } from "./types";
 
@@ -36,7 +36,15 @@ const COLUMNS: readonly Column<HubNode>[] = [
             </span>
           )}
         </span>
-        <span class="cell-sub">{plural(node.kernel_count, "kernel")}</span>
+        <span class="cell-sub">
+          {node.drain_at === null ? (
+            plural(node.kernel_count, "kernel")
+          ) : (
+            <span title={`What still runs there ends on ${formatTime(node.drain_at)}`}>
+              {plural(node.kernel_count, "kernel")}, until {formatTimeOfDay(Date.parse(node.drain_at))}
+            </span>
+          )}
+        </span>
       </>
     ),
   },
@@ -136,16 +144,11 @@ function nodeMenu(node: HubNode, onChanged: () => void): MenuItem[] {
     }
     onChanged();
   };
-  const drain = async () => {
-    const isSure = await confirm({
-      title: `Drain ${node.id}?`,
-      text: `No new kernel starts there. ${node.kernel_count === 0 ? "Nothing runs there now." : `The ${plural(node.kernel_count, "kernel")} that ${node.kernel_count === 1 ? "runs" : "run"} there ${node.kernel_count === 1 ? "goes" : "go"} on until people stop them.`} You can undo this.`,
-      action: "Drain",
-    });
-    if (isSure) await send("POST", "/drain", `${node.id} takes no new kernels.`);
-  };
   if (node.state === "lost") return [{ label: "Forget this node", icon: "trash", danger: true, run: () => send("DELETE", "", `${node.id} is forgotten.`) }];
   return node.state === "draining"
-    ? [{ label: "Take kernels again", icon: "undo", run: () => send("POST", "/undrain", `${node.id} takes kernels again.`) }]
-    : [{ label: "Drain…", icon: "pause", run: drain }];
+    ? [
+        { label: "Take kernels again", icon: "undo", run: () => send("POST", "/undrain", `${node.id} takes kernels again.`) },
+        { label: "When its kernels end…", icon: "pause", run: () => openDrain(node, onChanged) },
+      ]
+    : [{ label: "Drain…", icon: "pause", run: () => openDrain(node, onChanged) }];
 }

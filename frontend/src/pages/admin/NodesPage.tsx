@@ -13,7 +13,7 @@ export function NodesPage() {
   const warned = (nodes.rows ?? []).filter((node) => node.warnings.length > 0);
   return (
     <div class="admin-content">
-      <PageHead title="Nodes" note="A drained node takes no new kernels; what runs there goes on." />
+      <PageHead title="Nodes" note="A drained node takes no new kernels; what runs there goes on, or ends at a time you set." />
       <NodeTable nodes={nodes.rows} total={nodes.total} state={state} onState={setState} error={nodes.error} onChanged={() => void nodes.refresh()} />
       {warned.length > 0 && (
         <ul class="notices" aria-label="Warnings of nodes">

@@ -11,9 +11,11 @@ import { showLayer } from "../../ui/layers";
 import { openMenu } from "../../ui/Menu";
 import { Loading } from "../../ui/Progress";
 import { toast, toastError } from "../../ui/toast";
+import { TypeToConfirm } from "../../ui/TypeToConfirm";
 import { TeamMembers } from "../teams/TeamMembers";
 import { Ago, Facts, Failed, NOTHING, PageHead, Section } from "./parts";
 import { QuotaEditor } from "./QuotaEditor";
+import { TeamPlacement } from "./TeamPlacement";
 import type { AdminTeam, TeamDetail } from "./types";
 import { useFetched, type Listed } from "./useList";
 
@@ -104,6 +106,11 @@ export function TeamPage({ slug }: { slug: string }) {
       <Section title="Quotas" note={isHub ? "What is set here counts for the team’s projects, before what the site says." : "Within what the hub’s administrators gave the team you can ask for less."}>
         <QuotaEditor path={`${path}/quotas`} />
       </Section>
+      {isHub && (
+        <Section title="Placement" note="On which nodes what the team starts may run.">
+          <TeamPlacement path={`${path}/placement`} />
+        </Section>
+      )}
     </div>
   );
 }
@@ -193,23 +200,15 @@ function DeleteTeamDialog({ team, onClose }: { team: TeamDetail; onClose: () => 
           )}
         </Field>
       )}
-      <Field label={`Type ${team.slug} to be sure`} error={error}>
-        {(attributes) => (
-          <input
-            {...attributes}
-            class="input"
-            type="text"
-            autocomplete="off"
-            autocapitalize="none"
-            spellcheck={false}
-            value={typed}
-            onInput={(event) => {
-              setTyped(event.currentTarget.value);
-              setError(null);
-            }}
-          />
-        )}
-      </Field>
+      <TypeToConfirm
+        word={team.slug}
+        typed={typed}
+        error={error}
+        onTyped={(text) => {
+          setTyped(text);
+          setError(null);
+        }}
+      />
     </Dialog>
   );
 }

@@ -9,6 +9,7 @@ import { confirm, Dialog, Field } from "../../ui/Dialog";
 import { showLayer } from "../../ui/layers";
 import type { MenuItem } from "../../ui/Menu";
 import { toast, toastError } from "../../ui/toast";
+import { TypeToConfirm } from "../../ui/TypeToConfirm";
 import type { AdminPerson, OneTimeLink } from "./types";
 
 function pathOf(person: { username: string }, rest = ""): string {
@@ -253,23 +254,15 @@ function DeletePersonDialog({ person, onClose, onChanged }: { person: AdminPerso
           {(attributes) => <input {...attributes} class="input" type="text" autocomplete="off" autocapitalize="none" spellcheck={false} value={to} onInput={(event) => setTo(event.currentTarget.value)} />}
         </Field>
       )}
-      <Field label={`Type ${person.username} to be sure`} error={error}>
-        {(attributes) => (
-          <input
-            {...attributes}
-            class="input"
-            type="text"
-            autocomplete="off"
-            autocapitalize="none"
-            spellcheck={false}
-            value={typed}
-            onInput={(event) => {
-              setTyped(event.currentTarget.value);
-              setError(null);
-            }}
-          />
-        )}
-      </Field>
+      <TypeToConfirm
+        word={person.username}
+        typed={typed}
+        error={error}
+        onTyped={(text) => {
+          setTyped(text);
+          setError(null);
+        }}
+      />
     </Dialog>
   );
 }

@@ -1,10 +1,9 @@
-import { useState } from "preact/hooks";
-import { messageOf } from "../../api/errors";
 import type { TeamRole } from "../../api/types";
 import { me, shownName } from "../../store/me";
-import { Button, IconButton } from "../../ui/Button";
-import { confirm, Field } from "../../ui/Dialog";
+import { IconButton } from "../../ui/Button";
+import { confirm } from "../../ui/Dialog";
 import { toastError } from "../../ui/toast";
+import { AddPersonLine, RoleSelect, useAdding, type RoleChoice } from "../AddPerson";
 import { Avatar } from "../TopBar";
 import "./teams.css";
 
@@ -15,7 +14,7 @@ export interface MemberOfTeam {
   is_active?: boolean;
 }
 
-const ROLES: readonly { role: TeamRole; title: string }[] = [
+const ROLES: readonly RoleChoice<TeamRole>[] = [
   { role: "member", title: "Member" },
   { role: "admin", title: "Administrator" },
 ];
@@ -36,26 +35,7 @@ export function TeamMembers({
   onRemove: (username: string) => Promise<unknown>;
   onQuotas?: (member: MemberOfTeam) => void;
 }) {
-  const [username, setUsername] = useState("");
-  const [role, setRole] = useState<TeamRole>("member");
-  const [error, setError] = useState<string | null>(null);
-  const [isBusy, setBusy] = useState(false);
-
-  const add = async () => {
-    if (username.trim() === "") {
-      setError("Type the username of the person to add.");
-      return;
-    }
-    setBusy(true);
-    try {
-      await onSet(username.trim(), role);
-      setUsername("");
-      setError(null);
-    } catch (refusal) {
-      setError(messageOf(refusal));
-    }
-    setBusy(false);
-  };
+  const adding = useAdding<TeamRole>("member", onSet);
 
   const remove = async (member: MemberOfTeam) => {
     const isMe = member.username === me.data.peek()?.username;
@@ -75,34 +55,10 @@ export function TeamMembers({
           noValidate
           onSubmit={(event) => {
             event.preventDefault();
-            void add();
+            void adding.add();
           }}
         >
-          <Field label="Add a person" error={error}>
-            {(attributes) => (
-              <div class="share-line">
-                <input
-                  {...attributes}
-                  class="input"
-                  type="text"
-                  placeholder="Username"
-                  autocomplete="off"
-                  autocapitalize="none"
-                  spellcheck={false}
-                  maxLength={150}
-                  value={username}
-                  onInput={(event) => {
-                    setUsername(event.currentTarget.value);
-                    setError(null);
-                  }}
-                />
-                <RoleSelect label="Role of the new person" role={role} onChange={setRole} />
-                <Button type="submit" busy={isBusy}>
-                  Add
-                </Button>
-              </div>
-            )}
-          </Field>
+          <AddPersonLine adding={adding} roles={ROLES} />
         </form>
       )}
       <ul class="member-rows" aria-label={`Members of ${teamName}`}>
@@ -121,7 +77,7 @@ export function TeamMembers({
                 {name !== member.username && <span class="running-detail truncate">{member.username}</span>}
               </span>
               {canChange ? (
-                <RoleSelect label={`Role of ${name}`} role={member.role} onChange={(chosen) => void onSet(member.username, chosen).catch(toastError)} />
+                <RoleSelect label={`Role of ${name}`} roles={ROLES} role={member.role} onChange={(chosen) => void onSet(member.username, chosen).catch(toastError)} />
               ) : (
                 <span class="muted">{ROLES.find((entry) => entry.role === member.role)?.title}</span>
               )}
@@ -132,17 +88,5 @@ export function TeamMembers({
         })}
       </ul>
     </div>
-  );
-}
-
-function RoleSelect({ label, role, onChange }: { label: string; role: TeamRole; onChange: (role: TeamRole) => void }) {
-  return (
-    <select class="input team-role" aria-label={label} value={role} onChange={(event) => onChange(event.currentTarget.value as TeamRole)}>
-      {ROLES.map((entry) => (
-        <option key={entry.role} value={entry.role}>
-          {entry.title}
-        </option>
-      ))}
-    </select>
   );
 }
