@@ -27,7 +27,7 @@ from kernels_app.node.zeromq.line import LineChannels
 
 CONNECTION_FILE = f"{RUN_FOLDER}/connection.json"
 SOCKET_PREFIX = f"{RUN_FOLDER}/k"
-ATTENDANT_FILE = "/run/attendant.py"
+ATTENDANT_FOLDER = "/run/zasper/attendant"
 
 # Makes a provisioner for one launch: `(kernel_id, jupyter_client KernelSpec, launch)`.
 MakeSandbox = Callable[[str, Any, SandboxLaunch], SandboxProvisioner]
@@ -127,9 +127,13 @@ class SandboxLauncher(Launcher):
         line_folder = self._run_dir / "lines" / secrets.token_hex(4)
         return msgspec.structs.replace(
             launch,
-            folders=(*launch.folders, (line_folder, RUN_FOLDER), (Path(attendant.__file__), ATTENDANT_FILE)),
+            folders=(
+                *launch.folders,
+                (line_folder, RUN_FOLDER),
+                (Path(attendant.__file__).parent, ATTENDANT_FOLDER),
+            ),
             attended=Attended(
-                command=[str(self.kernelspecs.kernel_python), "-I", ATTENDANT_FILE],
+                command=[str(self.kernelspecs.kernel_python), "-I", ATTENDANT_FOLDER],
                 line_folder=line_folder,
                 key=key,
                 kernel_name=command.kernelspec_name,

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from kernels_app.node.zeromq.attendant import LAUNCH_NAME
+from kernels_app.node.zeromq.attendant.protocol import LAUNCH_NAME
 from kernels_app.node.zeromq.line import AttendantLine, Started
 
 # An image or a sandbox that is there starts within a second, a loaded machine takes longer.

@@ -24,7 +24,7 @@ from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
 from kernels_app.node.provisioners.engine import HUB_LABEL, KERNEL_LABEL, NODE_LABEL, Engine, EngineError
 from kernels_app.node.provisioners.exits import exit_code
 from kernels_app.node.provisioners.processes import Usage, machine_memory_bytes, usable_cpu_count
-from kernels_app.node.zeromq.attendant import SOCKET_NAME
+from kernels_app.node.zeromq.attendant.protocol import SOCKET_NAME
 from kernels_app.node.zeromq.line import AttendantLine
 
 logger = logging.getLogger(__name__)

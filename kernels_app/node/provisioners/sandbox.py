@@ -41,7 +41,7 @@ from kernels_app.node.provisioners.process import (
 )
 from kernels_app.node.provisioners.processes import Usage, descendants
 from kernels_app.node.provisioners.syscall_filter import syscall_filter
-from kernels_app.node.zeromq.attendant import SOCKET_NAME
+from kernels_app.node.zeromq.attendant.protocol import SOCKET_NAME
 from kernels_app.node.zeromq.line import AttendantLine
 
 # bwrap tells its child's id as soon as it has made it.

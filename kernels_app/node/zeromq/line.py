@@ -15,7 +15,7 @@ from typing import cast
 
 import msgspec
 
-from kernels_app.node.zeromq.attendant import (
+from kernels_app.node.zeromq.attendant.protocol import (
     CONTROL,
     IOPUB,
     SHELL,

@@ -9,17 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from kernels_app.node.zeromq.attendant import (
-    DELIMITER,
+from kernels_app.node.zeromq.attendant.image_kernelspecs import kernelspecs
+from kernels_app.node.zeromq.attendant.memory import KEPT_RUNS, Memory
+from kernels_app.node.zeromq.attendant.messages import DELIMITER
+from kernels_app.node.zeromq.attendant.protocol import (
     IOPUB,
-    KEPT_RUNS,
     MAX_FRAME_BYTES,
     SHELL,
     STDIN,
     BrokenLine,
-    Memory,
     Unpacker,
-    kernelspecs,
     pack,
 )
 

@@ -1,201 +1,50 @@
-"""The first process in a kernel's container: starts the kernel, and stands between it and the node.
-
-The node may go and come back; the attendant keeps what the kernel says meanwhile, and what it said about the last runs,
-so that a node that takes the kernel over again can fold a running cell's outputs from their start. It owns the
-kernel's ZeroMQ sockets, connects to the node over one unix socket, hands signals on and reaps what the kernel leaves.
-
-This file is copied alone into the image of the kernels: it imports the standard library and zmq. To the node it
-brings the frames of the line between them.
-
-Frames, both ways: 4 bytes length of what follows, 1 byte kind, parts of 4 bytes length and content each.
-"""
+"""The attendant of one kernel: its process, its sockets, and the line to the node."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import hmac
 import json
 import os
-import secrets
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import zmq
 
+from .image_kernelspecs import kernelspecs
+from .kernel_sockets import open_sockets
+from .memory import Memory
+from .messages import DELIMITER, cut_mark, header_of
+from .protocol import (
+    IOPUB,
+    LAUNCH_NAME,
+    SHELL,
+    SOCKET_NAME,
+    STARTED,
+    STDIN,
+    UNKNOWN_RUN,
+    BrokenLine,
+    Unpacker,
+    pack,
+)
+
 FOLDER = Path("/run/kernel")
-LAUNCH_NAME = "launch.json"
-SOCKET_NAME = "node"
-
-# Kinds of frames. The first four carry a kernel message's frames, from the delimiter on.
-SHELL, IOPUB, STDIN, CONTROL = b"s", b"i", b"t", b"c"
-STARTED = b"S"  # one part: the kernel's process runs; JSON {} or {"errno": …, "filename": …}
-UNKNOWN_RUN = b"U"  # one part: a run that was sent again is known, but what it said is not kept any more
-CHANNELS = {SHELL: "shell", IOPUB: "iopub", STDIN: "stdin", CONTROL: "control"}
-
-DELIMITER = b"<IDS|MSG>"
-# No message of a kernel is larger; a longer frame is nonsense, and the end of the line.
-MAX_FRAME_BYTES = 256 * 1024 * 1024
 # Waits for a node that does not read: above the first the kernel's processes are stopped until below the second.
 STOP_BYTES = 16 * 1024 * 1024
 GO_ON_BYTES = 4 * 1024 * 1024
 # Said beside the runs while no node is there (status, output of threads); the oldest goes first.
 BESIDE_BYTES = 4 * 1024 * 1024
-# Runs before the last one of which everything is kept: their node may not have written them yet.
-KEPT_RUNS = 8
-KEPT_BYTES = 8 * 1024 * 1024
-SEEN_RUNS = 10_000
 RECONNECT_S = 0.1
 # What the kernel said before it ended is on its way for a moment.
 LAST_WORDS_S = 0.2
 DRAIN_COUNT = 200
 HANDED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-
-
-class BrokenLine(Exception):
-    """Bytes that are no frames."""
-
-
-def pack(kind: bytes, parts: Sequence[bytes]) -> bytes:
-    body = b"".join([kind, *(struct.pack(">I", len(part)) + part for part in parts)])
-    return struct.pack(">I", len(body)) + body
-
-
-class Unpacker:
-    """Feed it bytes as they come; iterate over whole frames."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> None:
-        self._buffer += data
-
-    def frames(self) -> Iterator[tuple[bytes, list[bytes]]]:
-        """Raises BrokenLine."""
-        start = 0
-        try:
-            while len(self._buffer) - start >= 4:
-                (length,) = struct.unpack_from(">I", self._buffer, start)
-                if not 1 <= length <= MAX_FRAME_BYTES:
-                    raise BrokenLine(f"A frame of {length} bytes.")
-                if len(self._buffer) - start < 4 + length:
-                    return
-                body = bytes(self._buffer[start + 4 : start + 4 + length])
-                start += 4 + length
-                yield body[:1], _parts(body)
-        finally:
-            del self._buffer[:start]
-
-
-def _parts(body: bytes) -> list[bytes]:
-    parts: list[bytes] = []
-    position = 1
-    while position < len(body):
-        if len(body) - position < 4:
-            raise BrokenLine("A part without its length.")
-        (length,) = struct.unpack_from(">I", body, position)
-        position += 4
-        if len(body) - position < length:
-            raise BrokenLine("A part that ends early.")
-        parts.append(body[position : position + length])
-        position += length
-    return parts
-
-
-class Kept:
-    """What was said about one run, in order."""
-
-    def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
-        self.mark = run_id.encode()
-        self.frames: deque[tuple[bytes, list[bytes]]] = deque()
-        self.size_bytes = 0
-        self.is_cut = False
-        # Sent to the node as it comes; not after the node has gone, until it asks for the run again.
-        self.is_live = True
-
-    def add(self, kind: bytes, frames: list[bytes], limit_bytes: int) -> None:
-        self.frames.append((kind, frames))
-        self.size_bytes += sum(map(len, frames))
-        while self.size_bytes > limit_bytes and len(self.frames) > 1:
-            _, oldest = self.frames.popleft()
-            self.size_bytes -= sum(map(len, oldest))
-            self.is_cut = True
-
-    def drop_questions(self) -> None:
-        """An input request that was answered is not asked again."""
-        self.frames = deque(item for item in self.frames if item[0] != STDIN)
-
-
-class Memory:
-    """What was said about the last runs. Pure."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit_bytes = limit_bytes
-        self._runs: dict[str, Kept] = {}
-        self._seen: dict[str, None] = {}
-
-    def is_known(self, run_id: str) -> bool:
-        return run_id in self._seen
-
-    def begin(self, run_id: str) -> None:
-        self._seen[run_id] = None
-        while len(self._seen) > SEEN_RUNS:
-            del self._seen[next(iter(self._seen))]
-        while len(self._runs) >= KEPT_RUNS or (
-            self._runs and sum(kept.size_bytes for kept in self._runs.values()) > KEPT_BYTES
-        ):
-            del self._runs[next(iter(self._runs))]
-        self._runs[run_id] = Kept(run_id)
-
-    def take(self, kind: bytes, frames: list[bytes]) -> bool:
-        """Keeps it when it is about a run; whether it is to be sent on now."""
-        parent = frames[3] if len(frames) > 3 else b""
-        for kept in reversed(self._runs.values()):
-            if kept.mark in parent:
-                kept.add(kind, frames, self._limit_bytes)
-                return kept.is_live
-        return True
-
-    def run(self, run_id: str) -> Kept | None:
-        return self._runs.get(run_id)
-
-    def node_has_gone(self) -> None:
-        for kept in self._runs.values():
-            kept.is_live = False
-
-    def answered(self) -> None:
-        for kept in self._runs.values():
-            kept.drop_questions()
-
-
-def header_of(frames: Sequence[bytes]) -> dict[str, Any]:
-    try:
-        header = json.loads(frames[2])
-    except (ValueError, IndexError):
-        return {}
-    return header if isinstance(header, dict) else {}
-
-
-def kernelspecs(prefix: Path) -> dict[str, Any]:
-    """The kernelspecs of this image: name to what its kernel.json says, and its folder."""
-    found: dict[str, Any] = {}
-    for path in sorted((prefix / "share" / "jupyter" / "kernels").glob("*/kernel.json")):
-        with contextlib.suppress(OSError, ValueError):
-            spec = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(spec, dict):
-                found[path.parent.name] = {**spec, "resource_dir": str(path.parent)}
-    return found
 
 
 class Attendant:
@@ -261,7 +110,7 @@ class Attendant:
                 Path(name).parent.mkdir(parents=True, exist_ok=True)
                 Path(name).write_text(text, encoding="utf-8")
             if self._key:
-                file = self._listen_to_kernel()
+                file = self._open_sockets()
                 command = [word.replace("{connection_file}", str(file)) for word in command]
             self._process = subprocess.Popen(
                 command,
@@ -272,6 +121,18 @@ class Attendant:
             )
         except OSError as error:
             self._started = {"errno": error.errno, "filename": str(error.filename or "")}
+
+    def _open_sockets(self) -> Path:
+        """The connection file of the kernel."""
+        self._sockets, file = open_sockets(
+            self._context,
+            key=self._key,
+            is_tcp=self._launch.get("transport") == "tcp",
+            kernel_name=str(self._launch.get("kernel_name") or ""),
+        )
+        for kernel_socket in self._sockets.values():
+            self._poller.register(kernel_socket, zmq.POLLIN)
+        return file
 
     def _say_failure(self) -> int:
         deadline = time.monotonic() + 5
@@ -284,43 +145,6 @@ class Attendant:
                 break
             time.sleep(RECONNECT_S)
         return 127
-
-    def _listen_to_kernel(self) -> Path:
-        """The connection file of the kernel, whose sockets nobody outside this container reaches."""
-        folder = Path(tempfile.mkdtemp(prefix="kernel-"))
-        names = ("shell", "iopub", "stdin", "control", "hb")
-        is_ipc = self._launch.get("transport") != "tcp"
-        if is_ipc:
-            ip, ports = str(folder / "k"), {name: number for number, name in enumerate(names, 1)}
-        else:
-            ip, ports = "127.0.0.1", _free_ports(names)
-        identity = secrets.token_hex(8).encode()
-        for kind, name in CHANNELS.items():
-            made = self._context.socket(zmq.SUB if kind == IOPUB else zmq.DEALER)
-            made.set(zmq.LINGER, 0)
-            made.set(zmq.RCVHWM, 0)
-            made.set(zmq.SNDHWM, 0)
-            made.set(zmq.RECONNECT_IVL, 10)
-            made.set(zmq.RECONNECT_IVL_MAX, 200)
-            if kind == IOPUB:
-                made.set(zmq.SUBSCRIBE, b"")
-            else:
-                made.set(zmq.IDENTITY, identity)  # input requests are routed by the identity on shell
-            made.connect(f"{'ipc' if is_ipc else 'tcp'}://{ip}{'-' if is_ipc else ':'}{ports[name]}")
-            self._sockets[kind] = made
-            self._poller.register(made, zmq.POLLIN)
-        path = folder / "connection.json"
-        content = {
-            "transport": "ipc" if is_ipc else "tcp",
-            "ip": ip,
-            **{f"{name}_port": port for name, port in ports.items()},
-            "key": self._key.decode(),
-            "signature_scheme": "hmac-sha256",
-            "kernel_name": str(self._launch.get("kernel_name") or ""),
-        }
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(content, file)
-        return path
 
     def _on_signals(self, numbers: bytes) -> None:
         for number in numbers:
@@ -502,38 +326,9 @@ class Attendant:
             return  # a repeat within one life of the node
         kept.is_live = True
         if kept.is_cut:
-            self._send(IOPUB, self._cut_mark(run_id))
+            self._send(IOPUB, cut_mark(self._key, run_id))
         for kind, frames in list(kept.frames):
             self._send(kind, frames)
-
-    def _cut_mark(self, run_id: str) -> list[bytes]:
-        """A message in the kernel's name: the start of this run's outputs is not there any more."""
-        session_id = secrets.token_hex(8)
-        header = {
-            "msg_id": secrets.token_hex(16),
-            "msg_type": "stream",
-            "username": "kernel",
-            "session": session_id,
-            "date": datetime.now(UTC).isoformat(),
-            "version": "5.4",
-        }
-        text = "[The node was restarted while this cell ran; the start of its outputs is not kept.]\n"
-        parent = {"msg_id": run_id, "msg_type": "execute_request"}
-        signed = [
-            json.dumps(part).encode() for part in (header, parent, {}, {"name": "stderr", "text": text})
-        ]
-        signature = hmac.new(self._key, b"".join(signed), hashlib.sha256).hexdigest().encode()
-        return [DELIMITER, signature, *signed]
-
-
-def _free_ports(names: Iterable[str]) -> dict[str, int]:
-    with contextlib.ExitStack() as stack:
-        ports: dict[str, int] = {}
-        for name in names:
-            probe = stack.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            ports[name] = probe.getsockname()[1]
-    return ports
 
 
 def main(words: list[str]) -> int:
@@ -542,9 +337,3 @@ def main(words: list[str]) -> int:
         return 0
     launch = json.loads((FOLDER / LAUNCH_NAME).read_text(encoding="utf-8"))
     return Attendant(launch).run()
-
-
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    sys.stdout.flush()
-    os._exit(code)  # sockets linger for nobody
