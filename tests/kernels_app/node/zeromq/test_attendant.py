@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from kernels_app.node.zeromq import attendant
 from kernels_app.node.zeromq.attendant.image_kernelspecs import kernelspecs
 from kernels_app.node.zeromq.attendant.memory import KEPT_RUNS, Memory
-from kernels_app.node.zeromq.attendant.messages import DELIMITER
+from kernels_app.node.zeromq.attendant.messages import DELIMITER, cut_mark
 from kernels_app.node.zeromq.attendant.protocol import (
     IOPUB,
     MAX_FRAME_BYTES,
@@ -21,6 +25,8 @@ from kernels_app.node.zeromq.attendant.protocol import (
     Unpacker,
     pack,
 )
+from kernels_app.node.zeromq.frames import MessageParser
+from kernels_app.node.zeromq.signing import Signer
 
 
 def message(run_id: str, text: str = "") -> list[bytes]:
@@ -108,3 +114,25 @@ def test_broken_kernelspecs_are_left_out(tmp_path: Path) -> None:
         (folder / name).mkdir(parents=True)
         (folder / name / "kernel.json").write_text(text)
     assert kernelspecs(tmp_path) == {"good": {"argv": ["x"], "resource_dir": str(folder / "good")}}
+
+
+def test_it_runs_from_wherever_its_folder_is_copied_to(tmp_path: Path) -> None:
+    copied = tmp_path / "of an image" / "attendant"
+    shutil.copytree(Path(attendant.__file__).parent, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "json.py").write_text("raise SystemExit('a module of the folder it was started in')")
+    done = subprocess.run(
+        [sys.executable, "-I", str(copied), "--kernelspecs"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert isinstance(json.loads(done.stdout), dict)
+
+
+def test_the_line_that_says_what_is_lost_is_signed_and_about_its_run() -> None:
+    message = MessageParser(Signer(b"key")).parse(cut_mark(b"key", "run-1"))
+    assert (message.msg_type, message.parent_id) == ("stream", "run-1")
+    assert "not kept" in message.content()["text"]
