@@ -33,6 +33,7 @@ from kernels_app.bus.operations import (
 from kernels_app.node.folding_outbox import DisplayRegistry, Folded, Outbox, PendingUpdate
 from kernels_app.node.folding_payloads import Bundle, clean_text, fold_bundle, fold_traceback
 from kernels_app.node.folding_runs import CellRun, FoldingLimits, OutputSpace
+from kernels_app.node.folding_sending import StreamSender
 from kernels_app.node.folding_stream import StreamFold
 
 __all__ = ["Folded", "Folding", "FoldingLimits"]
@@ -54,9 +55,8 @@ class Folding:
         self._runs: dict[RunId, CellRun] = {}
         self._finished: OrderedDict[RunId, None] = OrderedDict()
         self._displays = DisplayRegistry()
-        self._waiting: dict[RunId, CellRun] = {}  # with stream text to send, in order of arrival
-        self._chunking: dict[RunId, CellRun] = {}  # with a piece of whole text that is not full yet
         self._outbox = Outbox(next_seq, self._limits.coalesce_ms)
+        self._streams = StreamSender(self._outbox, self._limits)
 
     # What the node tells
 
@@ -113,7 +113,7 @@ class Folding:
             self._clear_cell(operation.cell_id, run)
         elif run is not None and run.run_id == operation.run_id:
             self._flush_updates(now_ms)
-            self._flush_run(run, now_ms)
+            self._streams.flush(run, now_ms)
             if isinstance(operation, InputRequest) and len(run.prompts) < _MAX_PROMPTS:
                 run.prompts[operation.input_id] = (operation.prompt, operation.password)
         self._outbox.add(operation, now_ms)
@@ -136,8 +136,8 @@ class Folding:
             return
         run.clears_next = False
         self._flush_updates(now_ms)
-        self._flush_run(run, now_ms)
-        self._seal_streams(run, now_ms)
+        self._streams.flush(run, now_ms)
+        self._streams.seal(run, now_ms)
         self._outbox.add(
             Finished(
                 seq=0,
@@ -155,8 +155,8 @@ class Folding:
         self._finished[run_id] = None
         if len(self._finished) > _OPEN_FINISHED_RUNS:
             oldest, _ = self._finished.popitem(last=False)
-            self._flush_run(self._runs[oldest], now_ms)
-            self._seal_streams(self._runs[oldest], now_ms)
+            self._streams.flush(self._runs[oldest], now_ms)
+            self._streams.seal(self._runs[oldest], now_ms)
             self._runs[oldest].close_streams()
 
     def forget_displays(self) -> None:
@@ -168,26 +168,18 @@ class Folding:
     @property
     def due_ms(self) -> int | None:
         """When `take` will have something; None when nothing waits."""
-        times = [self._outbox.due_ms]
-        times += [run.due_ms for run in self._waiting.values()]
-        times += [stream.chunk_due_ms for run in self._chunking.values() for stream in run.streams()]
+        times = (self._outbox.due_ms, self._streams.due_ms)
         return min((time for time in times if time is not None), default=None)
 
     def poll(self, now_ms: int) -> None:
         """Fold the streams that are due; `take` does it too."""
-        for run in [run for run in self._waiting.values() if run.due_ms is None or run.due_ms <= now_ms]:
-            self._flush_run(run, now_ms)
-        for run in list(self._chunking.values()):
-            for stream in run.streams():
-                if stream.chunk_due_ms is not None and stream.chunk_due_ms <= now_ms:
-                    self._send_chunks(run, stream, now_ms)
+        self._streams.send_due(now_ms)
 
     def take(self, now_ms: int, force: bool = False) -> Folded:
         """What is ready, numbered; with `force` everything there is, due or not."""
         if force:
             self._flush_all(now_ms)
-            for run in list(self._chunking.values()):
-                self._seal_streams(run, now_ms)
+            self._streams.seal_all(now_ms)
             return self._outbox.take()
         due_ms = self.due_ms
         if due_ms is None or due_ms > now_ms:
@@ -207,14 +199,13 @@ class Folding:
             stream = self._open_stream(run, stream_name, now_ms)
         stream.feed(text)
         if run.due_ms is None:
-            run.due_ms = now_ms + max(self._limits.coalesce_ms, run.pause_ms)
-            self._waiting[run.run_id] = run
+            self._streams.expect(run, now_ms)
         if stream.pending_chars >= _ABSORB_CHARS:
             stream.absorb(now_ms)
             if stream.is_long and stream.index is None:
-                self._send_stream(run, stream, now_ms)
+                self._streams.send(run, stream, now_ms)
             else:
-                self._send_chunks(run, stream, now_ms)
+                self._streams.send_chunks(run, stream, now_ms)
 
     def _open_stream(self, run: CellRun, name: str, now_ms: int) -> StreamFold:
         self._begin_output(run, now_ms)
@@ -312,8 +303,8 @@ class Folding:
         if run.clears_next:
             self._clear(run, now_ms)
         elif not run.is_full:
-            self._flush_run(run, now_ms)
-            self._seal_streams(run, now_ms)
+            self._streams.flush(run, now_ms)
+            self._streams.seal(run, now_ms)
             run.close_stream()
 
     def _find_space(self, run: CellRun, now_ms: int) -> OutputSpace:
@@ -333,7 +324,7 @@ class Folding:
             return True
         if not may_be_extra or not run.take_extra():
             return False
-        self._flush_run(run, now_ms)
+        self._streams.flush(run, now_ms)
         return True
 
     def _clear(self, run: CellRun, now_ms: int) -> None:
@@ -348,15 +339,13 @@ class Folding:
         self._outbox.drop_outputs(cell_id)
         if run is not None:
             run.reset()
-            self._waiting.pop(run.run_id, None)
-            self._chunking.pop(run.run_id, None)
+            self._streams.forget(run)
 
-    # From streams to operations
+    # What waits
 
     def _flush_all(self, now_ms: int) -> None:
         self._flush_updates(now_ms)
-        for run in list(self._waiting.values()):
-            self._flush_run(run, now_ms)
+        self._streams.flush_all(now_ms)
 
     def _flush_updates(self, now_ms: int) -> None:
         for display_id, targets, update in self._displays.take_updates():
@@ -373,41 +362,6 @@ class Folding:
                 ),
                 now_ms,
             )
-
-    def _flush_run(self, run: CellRun, now_ms: int) -> None:
-        if self._waiting.pop(run.run_id, None) is not None:
-            run.due_ms = None
-            for stream in run.streams():
-                stream.absorb(now_ms)
-                self._send_stream(run, stream, now_ms)
-
-    def _seal_streams(self, run: CellRun, now_ms: int) -> None:
-        for stream in run.streams():
-            stream.seal(now_ms)
-            self._send_stream(run, stream, now_ms)
-
-    def _send_stream(self, run: CellRun, stream: StreamFold, now_ms: int) -> None:
-        head, tail = stream.head.take(), stream.tail.take()
-        if head is not None:
-            self._outbox.add_stream(run, stream, "head", head, now_ms)
-        if tail is not None:
-            self._outbox.add_stream(run, stream, "tail", tail, now_ms)
-            # A tail that is replaced all the time is sent less often.
-            pause_ms = len(tail.text) * 1_000 // self._limits.tail_units_per_s
-            run.pause_ms = max(self._limits.tail_coalesce_ms, pause_ms)
-        self._send_chunks(run, stream, now_ms)
-
-    def _send_chunks(self, run: CellRun, stream: StreamFold, now_ms: int) -> None:
-        if not stream.is_long or stream.index is None:
-            return
-        for payload in stream.take_chunks(now_ms):
-            self._outbox.add_chunk(run, stream.index, payload, now_ms)
-        if stream.take_limit_reached():
-            self._outbox.add_chunk(run, stream.index, None, now_ms)
-        if any(other.chunk_due_ms is not None for other in run.streams()):
-            self._chunking[run.run_id] = run
-        else:
-            self._chunking.pop(run.run_id, None)
 
 
 def _display_id(content: dict[str, Any]) -> str | None:
