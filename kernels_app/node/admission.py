@@ -121,6 +121,14 @@ class Admission:
         self.running.is_idle = True
         return self._end_if_over()
 
+    def end_unanswered(self, run_id: RunId) -> list[EndedRun]:
+        """The kernel is idle again and never answered the run: an interrupt hit it between its own steps."""
+        running = self.running
+        if running is None or running.run.run_id != run_id or not running.is_idle:
+            return []
+        running.reply = "error"
+        return self._end_if_over()
+
     def interrupt(self) -> list[EndedRun]:
         """What waits is cancelled; what runs ends as interrupted if it ends with an error."""
         if self.running is not None:

@@ -21,6 +21,7 @@ from kernels_app.node.announcing import Announcements
 from kernels_app.node.connection import Connection
 from kernels_app.node.endings import exit_reason, launch_reason, memory_reason, short, without_folders
 from kernels_app.node.environment import RefusedVariable
+from kernels_app.node.interrupting import Interrupts
 from kernels_app.node.kernelspecs import UnknownKernelspec
 from kernels_app.node.launching import Launcher, LaunchRefused
 from kernels_app.node.lifecycle import ENDED, READY, State
@@ -75,6 +76,13 @@ class Kernel:
             send=self._send,
             clock_ms=clock_ms,
             on_change=self._keep_record,
+            is_paused=lambda: bool(self._pauses),
+        )
+        self._interrupts = Interrupts(
+            send_signal=self._send_interrupt_signal,
+            awaited_id=lambda: self.runs.running_id,
+            clock_s=time.monotonic,
+            call_later=lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call),
         )
         self.relay = KernelRelay(
             command.kernel_id,
@@ -155,6 +163,10 @@ class Kernel:
         if self._is_interrupted_by_message:
             self._send("control", "interrupt_request", b"{}", msg_id=secrets.token_hex(16))
         else:
+            self._interrupts.interrupt()
+
+    def _send_interrupt_signal(self) -> None:
+        if self._provisioner is not None and self.state.name in READY:
             self._spawn(self._provisioner.send_signal(signal.SIGINT))
 
     def check_limits(self) -> None:
@@ -204,10 +216,13 @@ class Kernel:
         if channel == "iopub":
             if message.msg_type == "status":
                 self._on_status(message)
+            elif message.msg_type == "error":
+                self._interrupts.on_end(message.parent_id)
             if not (self.state.has_iopub or self.state.is_replacing):
                 self._step(lifecycle.IopubHeard())
             self.runs.on_iopub(message)
         elif channel == "shell":
+            self._interrupts.on_end(message.parent_id)
             if message.msg_type == "kernel_info_reply" and self.state.name not in READY:
                 self._step(lifecycle.ReplyHeard())
                 if self.state.name not in READY:
@@ -228,8 +243,10 @@ class Kernel:
         self._used_at_ms = self._clock_ms()
         execution_state = message.execution_state()
         if execution_state == "busy":
+            self._interrupts.on_busy(message.parent_id)
             self._step(lifecycle.BusyHeard())
         elif execution_state == "idle":
+            self._interrupts.on_idle(message.parent_id)
             self._step(lifecycle.IdleHeard())
 
     # Deciding and carrying out
@@ -255,6 +272,8 @@ class Kernel:
                 LAUNCH_SECONDS.observe(time.monotonic() - self._launch_began_s)
                 if self._provisioner is not None:
                     self._provisioner.forget_output()  # its greeting is not its last words
+                # Not before: it would be busy with a client's cell, and we could not tell that it is there.
+                self.relay.open()
                 self.runs.open()
             case lifecycle.EndRuns(running_status, queued_status, reason):
                 self.runs.end_all(running_status, queued_status, reason)
@@ -296,7 +315,6 @@ class Kernel:
             await asyncio.shield(self._release())
             raise
         self._channels = self._launcher.open_channels(self._context, launch, self)
-        self.relay.open()
         self._spawn(self._watch(provisioner))
         self._step(lifecycle.Launched())
         self._nudge()
@@ -398,6 +416,7 @@ class Kernel:
         provisioner, self._provisioner = self._provisioner, None
         connection, self._connection = self._connection, None
         self._pauses.clear()
+        self._interrupts.forget()
         if self._start_timer is not None:
             self._start_timer.cancel()
         if channels is not None:

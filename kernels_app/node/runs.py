@@ -40,6 +40,10 @@ from kernels_app.node.zeromq.frames import InvalidMessage, KernelMessage
 # A question waits for the run before it to end, at most this long.
 ASK_TIMEOUT_S = 10.0
 MAX_ASKS = 64
+# A kernel answers a run before it tells that it is idle again; on another socket, so a moment may lie between.
+REPLY_S = 5.0
+# One that was interrupted between its own steps gives no answer at all.
+INTERRUPTED_REPLY_S = 1.0
 # An ended run may have operations that are not written yet for this long, if the wire is there.
 RECENT_MS = 2_000
 MAX_RECENT = 8
@@ -98,8 +102,11 @@ class KernelRuns:
         send: Sender,
         clock_ms: Callable[[], int],
         on_change: Callable[[], None] = lambda: None,
+        is_paused: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`on_change` is called before a run is sent to the kernel, and when what is to be kept has changed."""
+        """`on_change` is called before a run is sent to the kernel, and when what is to be kept has changed.
+        `is_paused` tells whether the kernel's processes are stopped where they are."""
+        self._is_paused = is_paused
         self._on_change = on_change
         self._recent: deque[tuple[int, KeptRun]] = deque()
         self._kernel_id = kernel_id
@@ -116,6 +123,12 @@ class KernelRuns:
     @property
     def is_running(self) -> bool:
         return self._admission.running is not None
+
+    @property
+    def running_id(self) -> str:
+        """Of the run that the kernel was sent and has not ended; "" when there is none."""
+        running = self._admission.running
+        return "" if running is None else running.run.run_id
 
     @property
     def has_any(self) -> bool:
@@ -252,7 +265,10 @@ class KernelRuns:
                 self._log.changed(message.size_bytes)
         elif message.msg_type == "status":
             if message.execution_state() == "idle":
-                self._end(self._admission.idle(RunId(message.parent_id)))
+                run_id = RunId(message.parent_id)
+                self._end(self._admission.idle(run_id))
+                if self.running_id == run_id:
+                    self._expect_reply(run_id)
                 self._pump()
         elif message.msg_type in COMM_TYPES and self._log is not None:
             self._outbox.publish(run_topic(self._log.document_id), _comm_frame(self._kernel_id, message))
@@ -364,6 +380,19 @@ class KernelRuns:
                 )
             )
         self._on_change()
+
+    def _expect_reply(self, run_id: RunId) -> None:
+        running = self._admission.running
+        was_interrupted = running is not None and running.was_interrupted
+        seconds = INTERRUPTED_REPLY_S if was_interrupted else REPLY_S
+        asyncio.get_running_loop().call_later(seconds, self._end_unanswered, run_id)
+
+    def _end_unanswered(self, run_id: RunId) -> None:
+        if self._is_paused():
+            self._expect_reply(run_id)
+            return
+        self._end(self._admission.end_unanswered(run_id))
+        self._pump()
 
     def _close_input(self, value: str | None) -> None:
         waiting, self._input = self._input, None

@@ -243,10 +243,7 @@ def test_comm_messages_pass_with_their_buffers_both_ways(server: Server, kernel_
 
 def test_connecting_does_not_wait_for_a_busy_kernel(server: Server, kernel_id: str) -> None:
     with server.connect(kernel_id) as busy:
-        # ipykernel may miss an interrupt of its very first cell: its handlers of signals overlap with those of
-        # the kernel_info_request before it.
-        busy.replies_to(busy.execute("import time"))
-        msg_id = busy.execute("time.sleep(60)")
+        msg_id = busy.execute("import time; time.sleep(600)")
         wait_until(busy, lambda message: message.type == "execute_input")
         with server.connect(kernel_id) as late:
             control = late.send("kernel_info_request", {}, channel="control")

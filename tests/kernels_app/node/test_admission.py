@@ -124,6 +124,20 @@ def test_a_run_that_caught_the_interrupt_ended_well() -> None:
     assert finish(queue, "a", "ok") == [("a", "ok")]
 
 
+def test_a_run_that_is_never_answered_ends_when_the_kernel_has_long_been_idle() -> None:
+    queue = Admission()
+    admit(queue, "a", "b")
+    start(queue)
+    assert queue.end_unanswered(RunId("a")) == []  # it still runs
+    assert queue.idle(RunId("a")) == []
+    assert queue.end_unanswered(RunId("b")) == []
+    queue.interrupt()
+    assert told(queue.end_unanswered(RunId("a"))) == [("a", "interrupted")]
+    assert queue.reply(RunId("a"), "ok", 1) == []  # too late
+    admit(queue, "c")
+    assert start(queue) == "c"
+
+
 def test_an_interrupt_with_nothing_to_interrupt_marks_no_later_run() -> None:
     queue = Admission()
     assert queue.interrupt() == []
