@@ -8,7 +8,7 @@ import hashlib
 import secrets
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -17,10 +17,9 @@ from kernels_app.bus.envelopes import (
     AskKernel,
     ClearOutputs,
     Execute,
-    KernelAnswer,
     SendComm,
 )
-from kernels_app.bus.identifiers import CellId, KernelId, Mailbox, RunId, run_topic
+from kernels_app.bus.identifiers import CellId, KernelId, RunId, run_topic
 from kernels_app.bus.operations import (
     AnyOperation,
     Clear,
@@ -31,53 +30,24 @@ from kernels_app.bus.operations import (
     RunStatus,
 )
 from kernels_app.node.admission import Admission, EndedRun, QueuedRun
+from kernels_app.node.asking import Asks
 from kernels_app.node.outbox import Outbox
 from kernels_app.node.output_log import OutputLog
 from kernels_app.node.records import KeptRun
-from kernels_app.node.zeromq.channel_base import ChannelName
+from kernels_app.node.zeromq.channel_base import Sender
 from kernels_app.node.zeromq.frames import InvalidMessage, KernelMessage
 
-# A question waits for the run before it to end, at most this long.
-ASK_TIMEOUT_S = 10.0
-MAX_ASKS = 64
 # A kernel answers a run before it tells that it is idle again; on another socket, so a moment may lie between.
 REPLY_S = 5.0
 # One that was interrupted between its own steps gives no answer at all.
 INTERRUPTED_REPLY_S = 1.0
 # An ended run may have operations that are not written yet for this long, if the wire is there.
 RECENT_MS = 2_000
-MAX_RECENT = 8
-ASKABLE = frozenset(
-    {"complete_request", "inspect_request", "is_complete_request", "kernel_info_request",
-     "history_request", "comm_info_request"}
-)  # fmt: skip
 COMM_TYPES = frozenset({"comm_open", "comm_msg", "comm_close"})
 _FOLDED_TYPES = frozenset(
     {"stream", "display_data", "update_display_data", "execute_result", "error", "clear_output",
      "execute_input"}
 )  # fmt: skip
-
-
-class Sender(Protocol):
-    """How runs reach the kernel; does nothing while there is none."""
-
-    def __call__(
-        self,
-        channel: ChannelName,
-        msg_type: str,
-        content: bytes,
-        *,
-        msg_id: str,
-        parent_header: bytes = b"{}",
-        metadata: bytes = b"{}",
-        buffers: list[bytes] | None = None,
-    ) -> None: ...
-
-
-class _Ask(msgspec.Struct, frozen=True):
-    command: AskKernel
-    msg_type: str
-    timer: asyncio.TimerHandle
 
 
 class _OpenInput(msgspec.Struct, frozen=True):
@@ -116,8 +86,7 @@ class KernelRuns:
         self._clock_ms = clock_ms
         self._admission = Admission()
         self._is_open = False
-        self._waiting_asks: list[_Ask] = []
-        self._sent_asks: dict[str, _Ask] = {}
+        self._asks = Asks(outbox=outbox, send=send)
         self._input: _OpenInput | None = None
 
     @property
@@ -203,19 +172,7 @@ class KernelRuns:
             self._emit(Clear(seq=0, at=now_ms, cell_id=cell_id, run_id=self._run_of(cell_id)))
 
     def ask(self, command: AskKernel) -> None:
-        msg_type = command.message_type
-        if not msg_type.endswith("_request"):
-            msg_type += "_request"
-        if msg_type not in ASKABLE:
-            self._answer(command.reply_to, command.request_id, error="This cannot be asked of a kernel.")
-        elif len(self._waiting_asks) + len(self._sent_asks) >= MAX_ASKS:
-            self._answer(
-                command.reply_to, command.request_id, error="The kernel has too many questions waiting."
-            )
-        else:
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(ASK_TIMEOUT_S, self._give_up_ask, command.request_id)
-            self._waiting_asks.append(_Ask(command, msg_type, timer))
+        if self._asks.add(command):
             self._pump()
 
     def comm(self, command: SendComm) -> None:
@@ -243,11 +200,7 @@ class KernelRuns:
         self._is_open = False
         self._close_input(None)
         self._end(self._admission.end_all(running_status, queued_status, reason))
-        for ask in [*self._waiting_asks, *self._sent_asks.values()]:
-            ask.timer.cancel()
-            self._answer(ask.command.reply_to, ask.command.request_id, error=reason)
-        self._waiting_asks.clear()
-        self._sent_asks.clear()
+        self._asks.end_all(reason)
 
     # Messages of the kernel
 
@@ -287,9 +240,8 @@ class KernelRuns:
                 )
             )
             self._pump()
-        elif (ask := self._sent_asks.pop(message.parent_id, None)) is not None:
-            ask.timer.cancel()
-            self._answer(ask.command.reply_to, ask.command.request_id, content=message.content_frame)
+        else:
+            self._asks.on_reply(message)
 
     def on_stdin(self, message: KernelMessage) -> None:
         """Raises InvalidMessage."""
@@ -322,11 +274,7 @@ class KernelRuns:
         """Sends what may be sent now: questions between runs, then the next run."""
         if not self._is_open or self._admission.running is not None:
             return
-        asks, self._waiting_asks = self._waiting_asks, []
-        for ask in asks:
-            msg_id = secrets.token_hex(16)
-            self._sent_asks[msg_id] = ask
-            self._send("shell", ask.msg_type, ask.command.content, msg_id=msg_id)
+        self._asks.send_waiting()
         run = self._admission.start_next(self._clock_ms())
         if run is None:
             return
@@ -416,18 +364,6 @@ class KernelRuns:
     def _run_of(self, cell_id: CellId) -> RunId:
         running = self._admission.running
         return running.run.run_id if running is not None and running.run.cell_id == cell_id else RunId("")
-
-    def _give_up_ask(self, request_id: str) -> None:
-        for ask in [*self._waiting_asks, *self._sent_asks.values()]:
-            if ask.command.request_id == request_id:
-                self._answer(ask.command.reply_to, request_id, error="The kernel is busy.")
-        self._waiting_asks = [ask for ask in self._waiting_asks if ask.command.request_id != request_id]
-        self._sent_asks = {
-            msg_id: ask for msg_id, ask in self._sent_asks.items() if ask.command.request_id != request_id
-        }
-
-    def _answer(self, mailbox: Mailbox, request_id: str, *, content: bytes = b"", error: str = "") -> None:
-        self._outbox.mail(mailbox, KernelAnswer(request_id=request_id, content=content, error=error))
 
 
 def _comm_frame(kernel_id: KernelId, message: KernelMessage) -> bytes:

@@ -45,6 +45,22 @@ class ChannelListener(Protocol):
         ...
 
 
+class Sender(Protocol):
+    """How a message reaches the kernel; does nothing while there is none."""
+
+    def __call__(
+        self,
+        channel: ChannelName,
+        msg_type: str,
+        content: bytes,
+        *,
+        msg_id: str,
+        parent_header: bytes = b"{}",
+        metadata: bytes = b"{}",
+        buffers: list[bytes] | None = None,
+    ) -> None: ...
+
+
 class KernelChannels(abc.ABC):
     """Shell, iopub, stdin and control of one launch of a kernel. Signatures are made and checked
     here: what does not carry the kernel's signature is dropped and counted."""
