@@ -50,6 +50,11 @@ def run_log_trimmed(document_id: DocumentId) -> str:
     return f"runlog:{document_id}:trimmed"
 
 
+def run_rows_replaced(document_id: DocumentId) -> str:
+    """There while outputs were put into the rows lately that no operation tells of: who comes back needs a snapshot."""
+    return f"runlog:{document_id}:replaced"
+
+
 def run_topic(document_id: DocumentId) -> str:
     """Where each batch of the output log is published for live readers."""
     return f"runs:{document_id}"

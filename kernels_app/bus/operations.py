@@ -187,6 +187,9 @@ class Batch(msgspec.Struct, frozen=True, tag_field="type", tag="ops"):
     ops: list[AnyOperation]
 
 
+# On the topic of a document's runs: the rows have outputs that no operation told of. Never a frame for a page.
+ROWS_REPLACED = b'{"type":"rows_replaced"}'
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Batch)
 

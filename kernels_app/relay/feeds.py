@@ -9,6 +9,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from kernels_app.bus.identifiers import DocumentId, run_topic
+from kernels_app.bus.operations import ROWS_REPLACED
 from kernels_app.bus.transport import Transport
 from kernels_app.relay.recent import RecentBatches
 
@@ -22,6 +23,8 @@ class Listener:
     def __init__(self) -> None:
         self.woken = asyncio.Event()
         self.is_overrun = False
+        self.needs_snapshot = False
+        self.was_interrupted = False
         self._frames: deque[bytes] = deque()
         self._size_bytes = 0
 
@@ -53,6 +56,13 @@ class DocumentFeed:
         """Called for each message of the topic, on the event loop; with None after an interruption."""
         if payload is None:
             self.recent.forget()
+            for listener in self.listeners:
+                listener.was_interrupted = True
+        elif payload == ROWS_REPLACED:
+            for listener in self.listeners:
+                listener.needs_snapshot = True
+                listener.woken.set()
+            return
         elif not payload.startswith(_BATCH_START):
             for listener in self.listeners:
                 listener.put(payload)

@@ -15,7 +15,14 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from kernels_app.bus.identifiers import CellId, DocumentId, StreamId, run_log, run_log_trimmed
+from kernels_app.bus.identifiers import (
+    CellId,
+    DocumentId,
+    StreamId,
+    run_log,
+    run_log_trimmed,
+    run_rows_replaced,
+)
 from kernels_app.bus.transport import Transport, TransportError
 from kernels_app.errors import NotFound, TooSlow
 from kernels_app.relay.feeds import DocumentFeed, Listener
@@ -88,6 +95,14 @@ class Watcher:
                 raise TooSlow
             for frame in self._listener.take():
                 yield frame
+            if self._listener.was_interrupted:
+                self._listener.was_interrupted = False
+                self._listener.needs_snapshot |= await self._patiently(self._has_replaced_rows)
+            if self._listener.needs_snapshot:
+                self._listener.needs_snapshot = False
+                seq, frames = await self._patiently(self._snapshot)
+                for frame in frames:
+                    yield frame
             recent = self._feed.recent.after(seq)
             if recent is None:
                 step = await self._patiently(lambda after=seq: self._read_log(after))  # type: ignore[misc]
@@ -114,7 +129,12 @@ class Watcher:
             return False  # a number from another life (the database was put back): start afresh
         if seq < log_seq and log_end < log_seq:
             return False  # the message server lost the log
+        if await self._has_replaced_rows():
+            return False  # what it has may not be what the rows have
         return await self._trimmed() <= seq
+
+    async def _has_replaced_rows(self) -> bool:
+        return await self._transport.get_value(run_rows_replaced(self._key)) is not None
 
     async def _snapshot(self) -> tuple[int, list[bytes]]:
         while True:

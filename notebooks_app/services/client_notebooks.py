@@ -20,7 +20,13 @@ from notebooks_app.errors import NotFound, Unavailable
 from notebooks_app.models import Document, Project, ServedNotebook
 from notebooks_app.notebook_format import Notebook, read_notebook, with_cell_ids, write_notebook
 from notebooks_app.services.documents import notebook_bytes
-from notebooks_app.services.documents_content import fold_cells, keep_outputs, live_notebook, with_outputs
+from notebooks_app.services.documents_content import (
+    fold_cells,
+    keep_outputs,
+    live_notebook,
+    tell_outputs,
+    with_outputs,
+)
 from notebooks_app.services.documents_file import export_document, keep_beside, read_notebook_file
 from notebooks_app.services.documents_versions import save_version
 from notebooks_app.services.files import write_file
@@ -181,6 +187,8 @@ def _merge_save(
             row.save(update_fields=["dirty_since"])
         if client is not None:
             remember(row.project, row.path, client, theirs, trusted)
+    if merge.outputs:
+        tell_outputs(row)
 
 
 def aligned(notebook: Notebook, known: Sequence[BaseCell]) -> Notebook:

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import structlog
 from pycrdt import Doc
 
+from kernels_app.bus.identifiers import DocumentId, run_rows_replaced, run_topic
+from kernels_app.bus.operations import ROWS_REPLACED
+from kernels_app.bus.transport import Publication, TransportError
 from notebooks_app.models import CellOutput, Document
 from notebooks_app.notebook_format import Cell, Notebook, fold_outputs, unfold_outputs
 from notebooks_app.services.blobs import load_any_blob, refer_to_blobs
@@ -16,7 +20,12 @@ from notebooks_app.storage.blobs import store_blob
 from notebooks_app.sync.file_base import BaseCell, FileBase
 from notebooks_app.sync.shape import as_it_was, read_shape
 from notebooks_app.sync.update_log import load_live
+from notebooks_app.wire import blocking_transport
 
+log = structlog.get_logger(__name__)
+
+# A page that was away for longer than this and then comes back loads anew anyway.
+REPLACED_S = 24 * 3600.0
 _BUSY_STATES = ("queued", "running")
 
 
@@ -141,6 +150,17 @@ def keep_outputs(document: Document, folded: FoldedOutputs) -> None:
             "queued_at",
         ],
     )
+
+
+def tell_outputs(document: Document) -> None:
+    """Brings outputs that `keep_outputs` put into the rows to the pages that are open, and to those that come back.
+    After the transaction. While the wire is down they come with the next connection."""
+    key = DocumentId(str(document.pk))
+    try:
+        blocking_transport().put_value(run_rows_replaced(key), b"1", ttl_s=REPLACED_S)
+        blocking_transport().write([Publication(ROWS_REPLACED, topic=run_topic(key))])
+    except TransportError as error:
+        log.warning("outputs_not_told", document_id=key, error=str(error))
 
 
 def has_outputs(cell: Cell) -> bool:

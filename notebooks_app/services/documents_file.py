@@ -34,7 +34,13 @@ from notebooks_app.notebook_format import (
     with_cell_ids,
     write_notebook,
 )
-from notebooks_app.services.documents_content import fold_cells, keep_outputs, live_notebook, with_outputs
+from notebooks_app.services.documents_content import (
+    fold_cells,
+    keep_outputs,
+    live_notebook,
+    tell_outputs,
+    with_outputs,
+)
 from notebooks_app.services.documents_versions import save_automatic_version
 from notebooks_app.services.file_hints import send_files_hint
 from notebooks_app.storage.content_store import ContentStore
@@ -147,6 +153,8 @@ def _merge(
         if row.dirty_since is None and (merge.conflicts or changes):
             row.dirty_since = timezone.now()
         row.save(update_fields=["file_sha256", "file_base", "dirty_since"])
+    if merge.outputs:
+        tell_outputs(row)
     document.refresh_from_db()
     return True
 

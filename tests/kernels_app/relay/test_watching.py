@@ -11,15 +11,25 @@ import pytest
 
 from kernels_app.bus.identifiers import (
     run_log,
+    run_rows_replaced,
     run_topic,
 )
 from kernels_app.bus.memory import MemoryTransport
+from kernels_app.bus.operations import ROWS_REPLACED
 from kernels_app.bus.transport import Publication
 from kernels_app.errors import NotFound, TooSlow
 from kernels_app.relay import feeds, watching
 from kernels_app.relay.feeds import Relay
 from kernels_app.relay.watching import Watcher
-from tests.kernels_app.relay.watched_world import DEADLINE_S, DOCUMENT_ID, KEY, Browser, World, WorldRows
+from tests.kernels_app.relay.watched_world import (
+    CELLS,
+    DEADLINE_S,
+    DOCUMENT_ID,
+    KEY,
+    Browser,
+    World,
+    WorldRows,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +135,53 @@ async def test_a_gap_on_the_topic_is_filled_from_the_log(world: World, browser: 
     await browser.hears()
     world.write_unheard()
     world.write_operation()
+    await browser.caught_up()
+
+
+def replace_rows(world: World) -> None:
+    """As a program does that saves a notebook with outputs."""
+    for cells in (world.rows, world.truth):
+        cells[CELLS[0]]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "saved\n"}]
+    world.store.put_value(run_rows_replaced(KEY), b"1", None)
+
+
+async def has_snapshots(browser: Browser, count: int) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while browser.snapshot_count < count:
+            await asyncio.sleep(0.001)
+
+
+async def test_outputs_that_were_put_into_the_rows_come_at_once(world: World, browser: Browser) -> None:
+    await browser.hears()
+    world.record(10)
+    replace_rows(world)
+    world.store.write([Publication(ROWS_REPLACED, topic=run_topic(KEY))])
+    await has_snapshots(browser, 2)
+    world.write_operation()  # and what comes after goes on top
+    await browser.caught_up()
+
+
+async def test_outputs_that_were_put_into_the_rows_meanwhile_come_with_the_connection(
+    world: World, browser: Browser
+) -> None:
+    await browser.hears()
+    await browser.disconnect()
+    world.record(10)
+    replace_rows(world)
+    browser.connect()
+    await has_snapshots(browser, 2)
+    await browser.caught_up()
+    assert (browser.snapshot_count, browser.resumed_count) == (2, 0)
+
+
+async def test_outputs_that_were_put_into_the_rows_during_an_interruption_come_after_it(
+    world: World, browser: Browser
+) -> None:
+    await browser.hears()
+    world.record(10)
+    replace_rows(world)
+    world.interrupt()
+    await has_snapshots(browser, 2)
     await browser.caught_up()
 
 
