@@ -2,7 +2,8 @@ import { defineConfig } from "vite";
 
 /** The app: one module entry, hashed names, and a manifest from which the server's template takes them. */
 export default defineConfig({
-  base: "/static/app/",
+  // Addresses within the build are relative: where the hub is on its host shows at run time.
+  base: "./",
   publicDir: false,
   build: {
     outDir: "dist/app",

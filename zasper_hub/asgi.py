@@ -19,17 +19,19 @@ from notebooks_app.consumers import websocket_urlpatterns as notebook_routes  # 
 from zasper_hub.accounts.metrics import serve_metrics  # noqa: E402
 from zasper_hub.accounts.socket_watch import OpenSockets  # noqa: E402
 from zasper_hub.accounts.sockets import SocketRoutes  # noqa: E402
+from zasper_hub.base_path import BelowBasePath  # noqa: E402
 from zasper_hub.daphne_flow import DaphneFlow  # noqa: E402
 
 serve_metrics(settings.METRICS_HOST, settings.METRICS_PORT, OpenSockets())
 
 websocket_urlpatterns = [*notebook_routes, *kernel_routes]
+limited = BodyLimit(http_application)
 
 application = DaphneFlow(
     ProtocolTypeRouter(
         {
-            "http": BodyLimit(http_application),
-            "websocket": SocketRoutes(websocket_urlpatterns),
+            "http": BelowBasePath(limited, settings.BASE_PATH) if settings.BASE_PATH else limited,
+            "websocket": SocketRoutes(websocket_urlpatterns, settings.BASE_PATH),
         }
     )
 )

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.templatetags.static import static
+from django.urls import reverse
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
@@ -87,9 +88,13 @@ def app_page(request: HttpRequest, path: str = "") -> HttpResponse:
         assets = entry_assets()
     except FrontendNotBuilt as error:
         return HttpResponse(str(error), status=503, content_type="text/plain")
-    response = render(
-        request, "app.html", {"assets": assets, "frame_url": f"/frame/{frame_hash()}/index.html"}
-    )
+    context = {
+        "assets": assets,
+        "base_path": settings.BASE_PATH,
+        "csrf_cookie": settings.CSRF_COOKIE_NAME,
+        "frame_url": reverse("output-frame", args=[frame_hash(), "index.html"]),
+    }
+    response = render(request, "app.html", context)
     response["Cache-Control"] = "no-store"
     return response
 
@@ -105,7 +110,7 @@ def output_frame(request: HttpRequest, build: str, name: str) -> HttpResponseBas
     content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     response = FileResponse(known[name].open("rb"), content_type=content_type)
     # A path that ends in / is a prefix: an output reaches its own folder, no other address of the hub.
-    own_folder = f"{request.scheme}://{request.get_host()}/frame/{build}/"
+    own_folder = f"{request.scheme}://{request.get_host()}{settings.BASE_PATH}/frame/{build}/"
     response["Content-Security-Policy"] = FRAME_CSP.format(origin=own_folder)
     response["Cache-Control"] = "public, max-age=31536000, immutable"
     response["X-Content-Type-Options"] = "nosniff"

@@ -1,4 +1,5 @@
 import { batch, computed, signal } from "@preact/signals";
+import { hubUrl, pathInHub } from "./address";
 import { terminalOf, terminalPath } from "./store/paths";
 
 export type Route =
@@ -12,9 +13,11 @@ export type Route =
 
 /** The page an address names. Malformed escapes and unknown addresses are `not-found`. */
 export function parseRoute(pathname: string): Route {
+  const path = pathInHub(pathname);
+  if (path === null) return { page: "not-found" };
   let parts: string[];
   try {
-    parts = pathname.split("/").filter(Boolean).map(decodeURIComponent);
+    parts = path.split("/").filter(Boolean).map(decodeURIComponent);
   } catch {
     return { page: "not-found" };
   }
@@ -33,19 +36,19 @@ export function parseRoute(pathname: string): Route {
 }
 
 export function projectUrl(project: { team: string; slug: string }, path: string | null = null): string {
-  const base = `/p/${encodeURIComponent(project.team)}/${encodeURIComponent(project.slug)}`;
+  const base = hubUrl(`/p/${encodeURIComponent(project.team)}/${encodeURIComponent(project.slug)}`);
   const terminal = path === null ? null : terminalOf(path);
   if (terminal !== null) return `${base}/t/${encodeURIComponent(terminal)}`;
   return path ? `${base}/f/${path.split("/").map(encodeURIComponent).join("/")}` : base;
 }
 
 export function adminUrl(section: string, item: string | null = null, query = ""): string {
-  const path = section === "overview" ? "/admin" : `/admin/${section}${item === null ? "" : `/${encodeURIComponent(item)}`}`;
+  const path = hubUrl(section === "overview" ? "/admin" : `/admin/${section}${item === null ? "" : `/${encodeURIComponent(item)}`}`);
   return query ? `${path}?${query}` : path;
 }
 
 export function teamUrl(slug: string): string {
-  return `/teams/${encodeURIComponent(slug)}`;
+  return hubUrl(`/teams/${encodeURIComponent(slug)}`);
 }
 
 const pathname = signal(location.pathname);

@@ -1,4 +1,5 @@
 import { signal, type ReadonlySignal } from "@preact/signals";
+import { hubUrl } from "./address";
 
 /** How a socket ended, by the hub's close codes (docs: protocols, Sockets). */
 export const CloseCode = {
@@ -33,7 +34,7 @@ export function isFinal(closeCode: number): boolean {
 export type SocketState = "connecting" | "open" | "waiting" | "closed";
 
 export interface HubSocketOptions {
-  /** Path, or a function of it when it changes from try to try. */
+  /** Path within the hub, or a function of it when it changes from try to try. */
   url: string | (() => string);
   onOpen?: () => void;
   onMessage: (data: string | ArrayBuffer) => void;
@@ -90,7 +91,7 @@ export class HubSocket {
     if (this.#state.peek() === "closed") return;
     this.#state.value = "connecting";
     const { url } = this.options;
-    const address = new URL(typeof url === "function" ? url() : url, location.href);
+    const address = new URL(hubUrl(typeof url === "function" ? url() : url), location.href);
     address.protocol = address.protocol === "https:" || address.protocol === "wss:" ? "wss:" : "ws:";
     const socket = new WebSocket(address);
     socket.binaryType = "arraybuffer";

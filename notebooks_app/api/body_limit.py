@@ -76,10 +76,15 @@ class BodyLimit:
 
 
 def _limit_of(scope: Message) -> int:
-    path = str(scope["path"])
+    path = _path_of(scope)
     if _UPLOAD.match(path):
         return settings.MAX_FILE_BYTES
     return JUPYTER_LIMIT_BYTES if path.startswith(JUPYTER_ROOT) else PLAIN_LIMIT_BYTES
+
+
+def _path_of(scope: Message) -> str:
+    """Without the hub's base path."""
+    return str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
 
 
 def _announced_bytes(scope: Message) -> int | None:
@@ -96,7 +101,7 @@ def _too_large(limit_bytes: int) -> TooLarge:
 
 
 async def _answer(scope: Message, send: Send, error: HubError) -> None:
-    is_jupyter = str(scope["path"]).startswith(JUPYTER_ROOT)
+    is_jupyter = _path_of(scope).startswith(JUPYTER_ROOT)
     shown = {"message": error.message, "reason": None} if is_jupyter else {"error": error.as_json()}
     body = json.dumps(shown).encode()
     headers = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest
 from ninja import Router, Status
 
@@ -105,7 +106,9 @@ def _project(request: HttpRequest, membership: ProjectMembership) -> dict[str, A
         "slug": project.slug,
         "name": project.name,
         "role": membership.role,
-        "jupyter_url": request.build_absolute_uri(f"/jupyter/{project.team.slug}/{project.slug}/"),
+        "jupyter_url": request.build_absolute_uri(
+            f"{settings.BASE_PATH}/jupyter/{project.team.slug}/{project.slug}/"
+        ),
         "allows_hidden_files": project.allows_hidden_files,
         "created_at": project.created_at,
         "last_opened_at": project.last_opened_at,

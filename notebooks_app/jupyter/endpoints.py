@@ -95,8 +95,8 @@ class Call:
 
     @property
     def base_path(self) -> str:
-        """`/jupyter/<team>/<project>/`."""
-        return f"/jupyter/{self.project_address}/"
+        """`/jupyter/<team>/<project>/`, below the hub's base path."""
+        return f"{settings.BASE_PATH}/jupyter/{self.project_address}/"
 
     def argument(self, name: str) -> str | None:
         """The last value of a query argument."""
@@ -254,7 +254,11 @@ def _give_xsrf_cookie(response: HttpResponseBase, request: HttpRequest, caller: 
     if request.COOKIES.get(XSRF_COOKIE) != token:
         # Not HttpOnly: clients read it, and send it back as a header.
         response.set_cookie(
-            XSRF_COOKIE, token, path="/jupyter/", samesite="Lax", secure=settings.SESSION_COOKIE_SECURE
+            XSRF_COOKIE,
+            token,
+            path=f"{settings.BASE_PATH}/jupyter/",
+            samesite="Lax",
+            secure=settings.SESSION_COOKIE_SECURE,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from django.conf import settings
 from django.db import transaction
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -52,7 +53,7 @@ config = Endpoint()
 @root.on("GET", Need.VIEWER, Scope.READ)
 def go_to_project(call: Call) -> HttpResponseBase:
     """A person who opens the address in a browser gets to the project's page."""
-    return redirect(f"/p/{call.project_address}")
+    return redirect(f"{settings.BASE_PATH}/p/{call.project_address}")
 
 
 @version.on("GET", Need.ANYONE)

@@ -76,7 +76,7 @@ class ActingAs:
             try:
                 request.user = person_acted_as(request.session, request.user) or request.user
             except ActingEnded:
-                if request.method == "GET" and not request.path.startswith(_PROGRAMS):
+                if request.method == "GET" and not request.path_info.startswith(_PROGRAMS):
                     del request.session[SESSION_KEY]
                 else:
                     request.user = AnonymousUser()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from django.conf import settings
 from django.http import HttpRequest
 
 from zasper_hub.accounts.redirects import safe_next
@@ -22,7 +23,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return False
 
     def is_safe_url(self, url: str | None) -> bool:
-        return safe_next(url) is not None
+        return safe_next(url, settings.BASE_PATH) is not None
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: the pages themselves say what happened."""

@@ -58,7 +58,7 @@ class SecurityHeaders:
         headers.setdefault(
             "Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()"
         )
-        if request.path.startswith(API_PREFIX):
+        if request.path_info.startswith(API_PREFIX):
             headers.setdefault("Cache-Control", "no-store")
         return response
 
@@ -66,7 +66,7 @@ class SecurityHeaders:
 def _policy_for(request: HttpRequest, content_type: str) -> str:
     if not content_type.startswith("text/html"):
         return DATA_CSP
-    if request.path.startswith("/accounts/"):
+    if request.path_info.startswith("/accounts/"):
         return PLAIN_CSP
     return APP_CSP
 
@@ -86,13 +86,13 @@ class ApiErrorShape:
         if outage is None:
             return None
         log.error("page_failed", code=outage.code, method=request.method, reason=str(exception))
-        if request.path.startswith(API_PREFIX):
+        if request.path_info.startswith(API_PREFIX):
             return error_response(outage)
         return render(request, "503.html", {"message": outage.message}, status=outage.status)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        if response.status_code < 400 or not request.path.startswith(API_PREFIX):
+        if response.status_code < 400 or not request.path_info.startswith(API_PREFIX):
             return response
         if response.headers.get("Content-Type", "").startswith("application/json"):
             return response

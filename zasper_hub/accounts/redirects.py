@@ -5,8 +5,8 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 
-def safe_next(target: str | None) -> str | None:
-    """`target` when it is a path on this host, as browsers would read it; None for anything else.
+def safe_next(target: str | None, base_path: str = "") -> str | None:
+    """`target` when it is a path of the hub on this host, as browsers would read it; None for anything else.
 
     Browsers drop tabs and line ends, take `\\` for `/`, and read `//host` as another host; so may a proxy that decodes
     once more. None of these gets through, and neither does a relative path.
@@ -35,4 +35,5 @@ def safe_next(target: str | None) -> str | None:
         path = parts.path
         if "//" in path or any(part in (".", "..") for part in path.split("/")):
             return None
-    return target
+    is_ours = target.startswith(f"{base_path}/") or urlsplit(target).path == base_path
+    return target if is_ours else None

@@ -251,16 +251,21 @@ def _allowed_origins(scope: Mapping[str, Any], headers: Mapping[str, str]) -> fr
 
 
 class SocketRoutes:
-    """The ASGI application of all WebSocket routes. An address that no route has is refused as a foreign id is."""
+    """The ASGI application of all WebSocket routes, below `base_path`. An address that no route has is refused as a
+    foreign id is."""
 
-    def __init__(self, url_patterns: Sequence[URLPattern]) -> None:
+    def __init__(self, url_patterns: Sequence[URLPattern], base_path: str = "") -> None:
+        self.base_path = base_path
         self.url_patterns = list(url_patterns)
         self._router = URLRouter(self.url_patterns)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        path = scope["path"].removeprefix(scope.get("root_path", "")).lstrip("/")
-        if any(pattern.pattern.match(path) for pattern in self.url_patterns):
-            await self._router(scope, receive, send)
+        below = f"{self.base_path}/"
+        path = scope["path"]
+        if path.startswith(below) and any(
+            pattern.pattern.match(path.removeprefix(below).lstrip("/")) for pattern in self.url_patterns
+        ):
+            await self._router({**scope, "root_path": self.base_path}, receive, send)
         else:
             await RefusedConsumer()(scope, receive, send)
 

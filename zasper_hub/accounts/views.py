@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
@@ -70,17 +71,17 @@ def admin_sign_in(request: HttpRequest) -> HttpResponse:
     """The sign-in of Django's admin is ours; who is signed in but no administrator is told so."""
     if request.user.is_authenticated:
         return render(request, "403.html", {"reason": "The admin panel is for administrators."}, status=403)
-    target = safe_next(request.GET.get("next")) or "/admin/records/"
+    target = safe_next(request.GET.get("next"), settings.BASE_PATH) or reverse("admin:index")
     return redirect(f"{settings.LOGIN_URL}?next={target}")
 
 
 def next_of(request: HttpRequest) -> str | None:
-    return safe_next(request.POST.get("next") or request.GET.get("next"))
+    return safe_next(request.POST.get("next") or request.GET.get("next"), settings.BASE_PATH)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Named in the settings: what Django answers when the page's security token is missing or wrong."""
-    if request.path.startswith(API_PREFIX):
+    if request.path_info.startswith(API_PREFIX):
         return error_response(CsrfFailed())
     return render(request, "403.html", {"reason": CsrfFailed().message}, status=403)
 
@@ -93,7 +94,7 @@ def locked_out(
     minutes = int(cooloff_time.total_seconds() // 60)
     message = f"Too many wrong passwords for this username. Wait {minutes} minutes and try again."
     error = TooMany(message, retry_after_s=minutes * 60)
-    if request.path.startswith(API_PREFIX):
+    if request.path_info.startswith(API_PREFIX):
         return error_response(error)
     context = {"message": message, "next": next_of(request)}
     response = render(request, "account/locked_out.html", context, status=error.status)

@@ -102,7 +102,7 @@ async def wait_until_ready(url: str) -> bool:
 
 def shown_url(environment: Environment) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(environment.hub_host, environment.hub_host)
-    return f"http://{host}:{environment.hub_port}"
+    return f"http://{host}:{environment.hub_port}{environment.hub_base_path}"
 
 
 async def run_hub(layout: Layout, environment: Environment) -> int:
@@ -166,7 +166,7 @@ def main() -> int:
     except (ValidationError, OSError) as error:
         if isinstance(error, ValidationError):
             first = error.errors()[0]
-            text = f"{str(first['loc'][0]).upper()}: {first['msg']}"
+            text = f"{str(first['loc'][0]).upper()}: {first['msg'].removeprefix('Value error, ')}"
         else:
             text = f"{error.filename}: {error.strerror}"
         sys.stderr.write(f"The hub does not start. {text}\n")

@@ -10,7 +10,7 @@ from zasper_hub.embedded.layout import run_dir_of
 from zasper_hub.settings.environment import BASE_DIR, Environment, read_environment
 from zasper_hub.settings.log_lines import configure_log_lines, library_lines
 from zasper_hub.settings.people import *
-from zasper_hub.settings.people import origins_of
+from zasper_hub.settings.people import cookie_names, origins_of
 from zasper_hub.settings.quotas import quota_defaults
 
 ENV: Environment = read_environment()
@@ -20,6 +20,9 @@ SECRET_KEY: str = ENV.hub_secret_key.get_secret_value() if ENV.hub_secret_key el
 DEBUG = ENV.hub_debug
 ALLOWED_HOSTS: list[str] = ["*"]
 HUB_ORIGINS = origins_of(ENV.hub_public_url)
+# What stands before every address of the hub: "" or "/hub". Addresses that Django makes have it by the second name.
+BASE_PATH = ENV.hub_base_path
+FORCE_SCRIPT_NAME = BASE_PATH or None
 QUOTA_DEFAULTS = quota_defaults(ENV)
 HUB_COMPUTE_WINDOW_DAYS = ENV.hub_compute_window_days
 HUB_MEMORY_OVERCOMMIT = ENV.hub_memory_overcommit
@@ -118,7 +121,7 @@ REDIS_URL: str = (
     ENV.redis_url.get_secret_value() if ENV.redis_url else f"unix://{run_dir_of(DATA_DIR)}/valkey.sock"
 )
 
-STATIC_URL = "/static/"
+STATIC_URL = f"{BASE_PATH}/static/"
 STATIC_ROOT = DATA_DIR / "static"
 FRONTEND_DIST = BASE_DIR / "frontend" / "dist"
 STATICFILES_DIRS = [
@@ -166,9 +169,8 @@ CELERY_TASK_TIME_LIMIT = 1800
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
 
-LOGIN_URL = "/accounts/login/"
-LOGIN_REDIRECT_URL = "/"
-LOGOUT_REDIRECT_URL = "/accounts/login/"
+LOGIN_URL = LOGOUT_REDIRECT_URL = f"{BASE_PATH}/accounts/login/"
+LOGIN_REDIRECT_URL = f"{BASE_PATH}/"
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -176,9 +178,10 @@ CSRF_COOKIE_SAMESITE = "Lax"
 IS_HTTPS = bool(ENV.hub_public_url and ENV.hub_public_url.startswith("https://"))
 if IS_HTTPS:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
-    SESSION_COOKIE_NAME = "__Host-sessionid"
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-CSRF_TRUSTED_ORIGINS = [ENV.hub_public_url.rstrip("/")] if ENV.hub_public_url else []
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = cookie_names(BASE_PATH, is_https=IS_HTTPS)
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{BASE_PATH}/"
+CSRF_TRUSTED_ORIGINS = HUB_ORIGINS
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 

@@ -7,13 +7,19 @@ A secret may also be given as a file: `NAME_FILE=/path` (Docker secrets).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
+from pydantic_core.core_schema import ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
+
+# Of what needs no escaping, neither in an address nor in the name of a cookie.
+_BASE_PATH = re.compile(r"(/[A-Za-z0-9._-]{1,64}){0,4}")
 
 SECRET_NAMES = ("HUB_ADMIN_PASSWORD", "DATABASE_URL", "REDIS_URL", "HUB_SECRET_KEY")
 
@@ -33,6 +39,8 @@ class Environment(BaseSettings):
     database_url: SecretStr | None = None
     redis_url: SecretStr | None = None
     hub_public_url: str | None = None
+    # After the public address, with which it has to agree: validated also when it is not set.
+    hub_base_path: str = Field(default="", validate_default=True)
     hub_proxy_count: int = Field(default=0, ge=0, le=8)
     hub_debug: bool = False
     hub_log_level: str = Field(default="WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
@@ -60,6 +68,20 @@ class Environment(BaseSettings):
     # Touched by recorder and worker after each round that succeeded.
     hub_health_file: Path | None = None
     hub_max_upload_mb: int = Field(default=2048, ge=1)
+
+    @field_validator("hub_base_path")
+    @classmethod
+    def _is_path(cls, given: str, info: ValidationInfo) -> str:
+        """Without a slash at its end; empty for the hub that has an address of its own."""
+        path = given.rstrip("/")
+        if not _BASE_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+            raise ValueError(
+                "begins with a slash, its parts have letters, digits, '.', '_' and '-' only: /hub"
+            )
+        public_path = urlsplit(info.data.get("hub_public_url") or "").path.rstrip("/")
+        if public_path not in ("", path):
+            raise ValueError(f"HUB_PUBLIC_URL has the path {public_path}; this one has to be the same")
+        return path
 
 
 def read_environment(source: Mapping[str, str] | None = None) -> Environment:

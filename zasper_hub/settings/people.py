@@ -14,6 +14,17 @@ def origins_of(public_url: str | None) -> list[str]:
     return [f"{parts.scheme}://{parts.netloc}"]
 
 
+def cookie_names(base_path: str, *, is_https: bool) -> tuple[str, str]:
+    """Those of the sign-in and of the page's security token.
+
+    Below a base path other programs share the hub's host, and a browser sends the cookies of them all: the names are
+    the hub's own then. `__Host-` is for cookies of a whole host.
+    """
+    own = base_path.replace("/", ".")
+    prefix = "" if not is_https else "__Secure-" if base_path else "__Host-"
+    return f"{prefix}sessionid{own}", f"csrftoken{own}"
+
+
 # Sockets of one person in one web process: a browser with thirty notebooks open has about sixty.
 HUB_MAX_SOCKETS = 200
 

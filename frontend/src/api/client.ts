@@ -1,6 +1,7 @@
+import { hubUrl } from "../address";
 import { HubError, errorFromAnswer } from "./errors";
 
-export const API_BASE = "/api/hub/v1/";
+export const API_BASE = hubUrl("/api/hub/v1/");
 
 export interface RequestOptions {
   method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -57,9 +58,10 @@ export function encodePath(path: string): string {
 }
 
 export function csrfToken(cookies: string = document.cookie): string {
+  const own = document.documentElement.dataset["csrfCookie"] ?? "csrftoken";
   for (const part of cookies.split("; ")) {
     const [name, value] = part.split("=", 2);
-    if (name === "csrftoken" || name === "__Host-csrftoken" || name === "__Secure-csrftoken") return decodeURIComponent(value ?? "");
+    if (name === own) return decodeURIComponent(value ?? "");
   }
   return "";
 }

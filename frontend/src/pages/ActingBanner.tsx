@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { request } from "../api/client";
 import { messageOf } from "../api/errors";
+import { adminUrl } from "../router";
 import { me, shownName } from "../store/me";
 import { Button } from "../ui/Button";
 import { Icon } from "../ui/Icon";
@@ -29,7 +30,7 @@ function Acting({ name, administrator, endsAt }: { name: string; administrator: 
     setBusy(true);
     try {
       await request("acting", { method: "DELETE" });
-      location.assign("/admin/people");
+      location.assign(adminUrl("people"));
     } catch (refusal) {
       toast({ kind: "error", text: messageOf(refusal) });
       setBusy(false);

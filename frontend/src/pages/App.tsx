@@ -1,5 +1,6 @@
 import { effect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { hubUrl } from "../address";
 import { registerCommands } from "../store/commands";
 import { isSignedOut, me, signInUrl, signOut, chooseTheme } from "../store/me";
 import { adminUrl, navigate, route, type Route } from "../router";
@@ -92,10 +93,10 @@ function SignedOut() {
 const APP_COMMANDS = [
   { id: "app.palette", title: "Show all commands", group: "Everywhere", keys: ["Mod-Shift-P", "Mod-K"], whileTyping: true, inPalette: false, run: () => openPalette("commands") },
   { id: "app.help", title: "Show keyboard shortcuts", group: "Everywhere", keys: ["F1"], whileTyping: true, run: openHelp },
-  { id: "app.go-dashboard", title: "Go to my projects", group: "Everywhere", run: () => navigate("/") },
-  { id: "app.go-account", title: "Go to my account", group: "Everywhere", run: () => navigate("/account") },
-  { id: "app.go-usage", title: "Go to my usage", group: "Everywhere", run: () => navigate("/usage") },
-  { id: "app.go-teams", title: "Go to my teams", group: "Everywhere", run: () => navigate("/teams") },
+  { id: "app.go-dashboard", title: "Go to my projects", group: "Everywhere", run: () => navigate(hubUrl("/")) },
+  { id: "app.go-account", title: "Go to my account", group: "Everywhere", run: () => navigate(hubUrl("/account")) },
+  { id: "app.go-usage", title: "Go to my usage", group: "Everywhere", run: () => navigate(hubUrl("/usage")) },
+  { id: "app.go-teams", title: "Go to my teams", group: "Everywhere", run: () => navigate(hubUrl("/teams")) },
   { id: "app.go-admin", title: "Go to the admin panel", group: "Everywhere", when: () => Boolean(me.data.value?.administers), run: () => navigate(adminUrl("overview")) },
   { id: "app.theme-light", title: "Theme: light", group: "Everywhere", run: () => chooseTheme("light") },
   { id: "app.theme-dark", title: "Theme: dark", group: "Everywhere", run: () => chooseTheme("dark") },

@@ -1,3 +1,4 @@
+import { hubUrl } from "../address";
 import type { HubError } from "../api/errors";
 import { Button } from "../ui/Button";
 import { Icon, type IconName } from "../ui/Icon";
@@ -9,7 +10,7 @@ export function NotFoundPage() {
       <TopBar />
       <main id="main" class="message-page">
         <Message icon="search" title="There is nothing here" text="The address may be mistyped, or what was here is gone, or you have no access to it." />
-        <a class="button button-plain" href="/">
+        <a class="button button-plain" href={hubUrl("/")}>
           Go to my projects
         </a>
       </main>
@@ -26,7 +27,7 @@ export function ErrorPage({ error, onRetry }: { error: HubError; onRetry: () => 
         <Button kind="primary" icon="refresh" onClick={onRetry}>
           Try again
         </Button>
-        <a class="button button-plain" href="/">
+        <a class="button button-plain" href={hubUrl("/")}>
           Go to my projects
         </a>
       </div>

@@ -1,5 +1,6 @@
 import { useComputed } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
+import { hubUrl } from "../address";
 import type { Project } from "../api/types";
 import { ActivityBar } from "../panels/ActivityBar";
 import { FilesPanel } from "../panels/FilesPanel";
@@ -126,7 +127,7 @@ function useProjectLife(work: OpenProject, project: Project): void {
         else {
           toast({ kind: "error", text: `You have no access to ${project.name} any more.`, durationMs: Infinity });
           void projects.refresh();
-          navigate("/");
+          navigate(hubUrl("/"));
         }
       },
     });

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { hubUrl } from "../address";
 import { messageOf } from "../api/errors";
 import type { Project } from "../api/types";
 import { navigate } from "../router";
@@ -47,7 +48,7 @@ function ProjectSettingsDialog({ project, onClose }: { project: Project; onClose
     try {
       await deleteProject(project.id);
       onClose();
-      navigate("/");
+      navigate(hubUrl("/"));
       toast({ text: `${project.name} was deleted.` });
     } catch (refusal) {
       toastError(refusal);

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { hubUrl } from "../address";
 import { messageOf } from "../api/errors";
 import type { Member, Project, Role } from "../api/types";
 import { me, shownName } from "../store/me";
@@ -60,7 +61,7 @@ function ShareDialog({ project, onClose }: { project: Project; onClose: () => vo
       else {
         onClose();
         await projects.refresh();
-        navigate("/");
+        navigate(hubUrl("/"));
       }
     } catch (refusal) {
       toastError(refusal);

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { hubUrl } from "../address";
 import type { Theme } from "../api/types";
 import { keysLabel } from "../store/keymap";
 import { chooseTheme, me, shownName, signOut } from "../store/me";
@@ -18,7 +19,7 @@ export function TopBar({ children, actions }: { children?: ComponentChildren; ac
   return (
     <header class="top-bar">
       <div class="top-where">
-        <a class="brand" href="/" title="My projects" aria-label="Zasper Hub: my projects">
+        <a class="brand" href={hubUrl("/")} title="My projects" aria-label="Zasper Hub: my projects">
           <Mark />
           {children === undefined && <span>Zasper Hub</span>}
         </a>
@@ -69,9 +70,9 @@ function PersonButton() {
         openMenu(
           event.currentTarget,
           [
-            { label: `Account (${person.username})`, icon: "user", run: () => navigate("/account") },
-            { label: "Usage", icon: "gauge", run: () => navigate("/usage") },
-            { label: "Teams", icon: "people", run: () => navigate("/teams") },
+            { label: `Account (${person.username})`, icon: "user", run: () => navigate(hubUrl("/account")) },
+            { label: "Usage", icon: "gauge", run: () => navigate(hubUrl("/usage")) },
+            { label: "Teams", icon: "people", run: () => navigate(hubUrl("/teams")) },
             ...(person.administers ? [{ label: "Admin panel", icon: "settings" as const, run: () => navigate(adminUrl("overview")) }] : []),
             "separator",
             ...THEMES.map(({ theme, label }) => ({ label, checked: person.theme === theme, run: () => chooseTheme(theme).catch(toastError) })),

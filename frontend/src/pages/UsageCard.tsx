@@ -1,3 +1,4 @@
+import { hubUrl } from "../address";
 import type { Usage } from "../api/types";
 import { amountText, figuresOf, isNear, originText, shareText } from "../store/quotas";
 import { Meter } from "../ui/Progress";
@@ -9,7 +10,7 @@ export function UsageCard({ quotas }: { quotas: readonly Usage[] }) {
   return (
     <section class="card">
       <h2>
-        <a href="/usage">Usage</a>
+        <a href={hubUrl("/usage")}>Usage</a>
       </h2>
       <dl class="usage">
         {shown.map((quota) => {
@@ -21,7 +22,7 @@ export function UsageCard({ quotas }: { quotas: readonly Usage[] }) {
               {figures && (
                 <dd class="usage-meter">
                   <Meter used={figures.used} limit={figures.limit} label={quota.title} />
-                  {isNear(figures) && <a href="/usage">{figures.used < figures.limit ? "Nearly used up: what to do" : "Used up: what to do"}</a>}
+                  {isNear(figures) && <a href={hubUrl("/usage")}>{figures.used < figures.limit ? "Nearly used up: what to do" : "Used up: what to do"}</a>}
                 </dd>
               )}
             </div>

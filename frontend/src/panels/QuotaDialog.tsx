@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { hubUrl } from "../address";
 import { request } from "../api/client";
 import { HubError, messageOf } from "../api/errors";
 import type { FrameError } from "../crdt/frames";
@@ -102,7 +103,7 @@ function QuotaDialog({ refusal, retry, onClose }: { refusal: QuotaRefusal; retry
           <Button
             onClick={() => {
               onClose();
-              navigate("/usage");
+              navigate(hubUrl("/usage"));
             }}
           >
             See my usage

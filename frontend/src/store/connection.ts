@@ -1,4 +1,5 @@
 import { signal, type ReadonlySignal } from "@preact/signals";
+import { hubUrl } from "../address";
 import { onReachability } from "../api/client";
 
 const reachable = signal(navigator.onLine);
@@ -20,7 +21,7 @@ export function watchConnection(): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const check = () => {
     clearTimeout(timer);
-    fetch("/healthz", { cache: "no-store" })
+    fetch(hubUrl("/healthz"), { cache: "no-store" })
       .then((answer) => setReachable(answer.ok))
       .catch(() => setReachable(false));
   };

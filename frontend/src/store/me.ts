@@ -1,4 +1,5 @@
 import { effect, signal } from "@preact/signals";
+import { hubUrl } from "../address";
 import { csrfToken, onActingEnded, onSignedOut, requestJson } from "../api/client";
 import type { Me, Theme } from "../api/types";
 import { Resource } from "./resource";
@@ -24,19 +25,19 @@ export async function chooseTheme(theme: Theme): Promise<void> {
 
 /** Where to sign in, coming back to this page. */
 export function signInUrl(): string {
-  return `/accounts/login/?next=${encodeURIComponent(location.pathname + location.search)}`;
+  return hubUrl(`/accounts/login/?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
 export async function signOut(): Promise<void> {
-  await fetch("/accounts/logout/", { method: "POST", headers: { "X-CSRFToken": csrfToken() }, redirect: "manual" }).catch(() => undefined);
-  location.assign("/accounts/login/");
+  await fetch(hubUrl("/accounts/logout/"), { method: "POST", headers: { "X-CSRFToken": csrfToken() }, redirect: "manual" }).catch(() => undefined);
+  location.assign(hubUrl("/accounts/login/"));
 }
 
 /** Keeps the page's theme and the sign-in state up to date. */
 export function watchMe(): void {
   onSignedOut(() => (isSignedOut.value = true));
   // The hour is over: the next page that is loaded is the administrator's own again.
-  onActingEnded(() => location.assign("/"));
+  onActingEnded(() => location.assign(hubUrl("/")));
   effect(() => {
     const theme = me.data.value?.theme;
     if (theme) document.documentElement.dataset["theme"] = theme;

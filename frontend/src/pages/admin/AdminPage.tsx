@@ -1,4 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
+import { hubUrl } from "../../address";
 import { adminUrl, navigate } from "../../router";
 import { registerCommands } from "../../store/commands";
 import { me } from "../../store/me";
@@ -49,7 +50,7 @@ export function AdminPage({ section, item }: { section: string; item: string | n
             ))}
           </ul>
           {administers === "hub" && (
-            <a class="admin-nav-item admin-nav-last" href="/admin/records/" title="Every record in the database, by Django’s own forms">
+            <a class="admin-nav-item admin-nav-last" href={hubUrl("/admin/records/")} title="Every record in the database, by Django’s own forms">
               <Icon name="external" />
               <span>Records</span>
             </a>

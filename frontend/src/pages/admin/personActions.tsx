@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { hubUrl } from "../../address";
 import { request, requestJson } from "../../api/client";
 import { messageOf } from "../../api/errors";
 import { adminUrl, navigate } from "../../router";
@@ -164,7 +165,7 @@ function ActAsDialog({ person, onClose }: { person: AdminPerson; onClose: () => 
     try {
       await request(pathOf(person, "/act-as"), { method: "POST", json: reason.trim() ? { reason: reason.trim() } : {} });
       // Everything this page knows is the administrator's: start afresh as the other person.
-      location.assign("/");
+      location.assign(hubUrl("/"));
     } catch (refusal) {
       setError(messageOf(refusal));
       setBusy(false);

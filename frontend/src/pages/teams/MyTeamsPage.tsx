@@ -1,7 +1,8 @@
 import { useEffect, useState } from "preact/hooks";
+import { hubUrl } from "../../address";
 import { HubError, messageOf } from "../../api/errors";
 import type { Team } from "../../api/types";
-import { adminUrl, navigate, teamUrl } from "../../router";
+import { adminUrl, navigate, projectUrl, teamUrl } from "../../router";
 import { onHubBack } from "../../store/connection";
 import { plural } from "../../store/format";
 import { me } from "../../store/me";
@@ -121,7 +122,7 @@ function OneTeam({ team }: { team: Team }) {
     }
     toast({ kind: "ok", text: `You left ${team.name}.` });
     await Promise.all([teams.refresh(), me.refresh()]);
-    navigate("/teams");
+    navigate(hubUrl("/teams"));
   };
   const rename = async () => {
     const name = await ask({ title: "Rename the team", label: "Name", initial: team.name, action: "Rename", hint: "Addresses of its projects stay as they are." });
@@ -132,7 +133,7 @@ function OneTeam({ team }: { team: Team }) {
     <div class="page">
       <TopBar>
         <span class="top-title">
-          <a href="/teams">Teams</a>
+          <a href={hubUrl("/teams")}>Teams</a>
         </span>
       </TopBar>
       <main id="main" class="teams-page">
@@ -171,7 +172,7 @@ function OneTeam({ team }: { team: Team }) {
             <ul class="team-cards">
               {mine.map((project) => (
                 <li key={project.id}>
-                  <a class="team-card" href={`/p/${encodeURIComponent(project.team)}/${encodeURIComponent(project.slug)}`}>
+                  <a class="team-card" href={projectUrl(project)}>
                     <Icon name="folder" />
                     <span class="team-card-text">
                       <strong class="truncate">{project.name}</strong>
