@@ -62,8 +62,8 @@ class LiveHub:
     ) -> None:
         self.data_dir = data_dir
         self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
         self._extra = environment or {}
+        self.url = f"http://127.0.0.1:{self.port}{self._extra.get('HUB_BASE_PATH', '')}"
         self._process: subprocess.Popen[str] | None = None
         self.output_path = data_dir.parent / f"{data_dir.name}-output.txt"
 

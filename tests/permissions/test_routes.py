@@ -340,8 +340,9 @@ def test_the_app_asks_who_is_not_signed_in_to_sign_in() -> None:
         assert answer.headers["Location"].startswith("/accounts/login/?next=/")
 
 
-async def knock(path: str, headers: dict[str, str]) -> int:
-    application = SocketRoutes(websocket_urlpatterns)
+async def knock(path: str, headers: dict[str, str], application: SocketRoutes | None = None) -> int:
+    """The code with which a socket is refused."""
+    application = application or SocketRoutes(websocket_urlpatterns)
     sent = [(name.encode(), value.encode()) for name, value in headers.items()]
     socket = WebsocketCommunicator(application, path, headers=sent)
     is_open, code = await socket.connect(timeout=10)
