@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-Message = dict[str, Any]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 # These answer at the root too: what looks after the programs need not know the path.
@@ -29,7 +28,7 @@ class BelowBasePath:
         self.application = application
         self.base_path = base_path
 
-    async def __call__(self, scope: Message, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path = str(scope["path"])
         if path.startswith(f"{self.base_path}/"):
             await self.application({**scope, "root_path": self.base_path}, receive, send)
