@@ -20,7 +20,7 @@ def documented() -> dict[str, str]:
 
 def shown_default(value: object) -> str:
     match value:
-        case None:
+        case None | "":
             return "–"
         case Path():
             return f"`./{value.relative_to(BASE_DIR)}`"
