@@ -20,7 +20,10 @@ PARENT_STARTED_AT = int(time.time())
 
 @dataclass(frozen=True)
 class Program:
-    """One child process. Programs of a higher `stop_rank` are told to end later."""
+    """One child process. Programs of a higher `stop_rank` are told to end later.
+
+    The longest times of the ranks add up to less than the 10 s in which Ctrl-C ends a hub.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -81,8 +84,8 @@ def valkey_program(layout: Layout) -> Program:
         name="valkey",
         command=(valkey.find_server(), str(valkey.write_configuration(layout))),
         environment=dict(os.environ),
-        stop_rank=3,
-        stop_timeout_s=3,
+        stop_rank=2,
+        stop_timeout_s=2,
     )
 
 
@@ -128,14 +131,14 @@ def hub_programs(
             (sys.executable, "-m", "kernels_app.node"),
             node_environment(layout, environment, hub["REDIS_URL"])
             | {name.replace("HUB_", "NODE_"): value for name, value in node.items()},
-            stop_rank=1,
+            stop_rank=0,
             stop_timeout_s=4,
         ),
         Program(
             "recorder",
             recorder_command(),
             hub | recorder,
-            stop_rank=2,
+            stop_rank=1,
             stop_timeout_s=2,
         ),
     ]
