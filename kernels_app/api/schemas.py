@@ -109,6 +109,7 @@ class ProjectUseOut(Schema):
     limit: int | None
     origin: str
     counts_for_me: bool
+    deleted_at: datetime | None
     measured_at: datetime | None
 
 

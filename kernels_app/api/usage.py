@@ -43,6 +43,7 @@ def my_projects_usage(request: HttpRequest) -> list[dict[str, Any]]:
             "limit": use.limit,
             "origin": use.origin,
             "counts_for_me": use.counts_for_me,
+            "deleted_at": use.project.deleted_at,
             "measured_at": use.storage.measured_at,
         }
         for use in project_uses(caller_of(request).user)

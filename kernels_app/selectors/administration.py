@@ -66,7 +66,7 @@ def people_in(reach: Reach, *, search: str = "", state: str = "", team: str = ""
     return people.annotate(
         kernel_count=_count(own),
         memory_bytes=_sum(own, "memory_bytes"),
-        storage_bytes=_stored(with_holder(Project.objects.filter(deleted_at=None)), holder_id=OuterRef("pk")),
+        storage_bytes=_stored(with_holder(Project.objects.all()), holder_id=OuterRef("pk")),
     )
 
 

@@ -92,10 +92,12 @@ class ProjectUse:
 
 
 def project_uses(user: User) -> list[ProjectUse]:
-    """The storage of the person's projects, largest first. Those never measured are measured now."""
-    projects = with_holder(Project.objects.filter(deleted_at=None, memberships__user=user)).select_related(
-        "team"
-    )
+    """The storage of the person's projects, largest first. Those never measured are measured now.
+
+    Deleted ones too as long as they count for the person.
+    """
+    mine_or_shared = with_holder(Project.objects.filter(memberships__user=user)).select_related("team")
+    projects = mine_or_shared.filter(Q(deleted_at=None) | Q(holder_id=user.pk))
     found = list(projects.order_by("pk")[:MAX_PROJECTS_SHOWN])
     holders: dict[UUID, int | None] = {project.pk: project.holder_id for project in found}  # type: ignore[attr-defined]  # annotated
     quotas = effective_quotas_of_many({(holders[project.pk], project.team_id) for project in found})

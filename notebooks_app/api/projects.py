@@ -40,6 +40,15 @@ def make_project(request: HttpRequest, body: ProjectIn) -> Status[dict[str, Any]
     return Status(201, _project(request, membership))
 
 
+@router.delete(
+    "/projects/deleted/{uuid:deleted_id}", response={204: None}, auth=needs(Need.SIGNED_IN, Scope.MANAGE)
+)
+def purge_project(request: HttpRequest, deleted_id: UUID) -> Status[None]:
+    """For good, before the 30 days are over. Only what the caller owned."""
+    services.purge_project(deleted_id, actor=caller_of(request).user)
+    return Status(204, None)
+
+
 @router.get("/projects/{uuid:project_id}", response=ProjectOut, auth=needs(Need.VIEWER, Scope.READ))
 def get_project(request: HttpRequest, project_id: UUID) -> dict[str, Any]:
     return _project(request, membership_for(caller_of(request).user, project_id))

@@ -34,10 +34,10 @@ def holder_of(project: Project) -> User | None:
 
 
 def person_storage_bytes(user: User) -> int:
-    """What all projects keep that are the person's storage; deleted ones do not count."""
-    held = with_holder(
-        Project.objects.filter(deleted_at=None, memberships__user=user, memberships__role=Role.OWNER)
-    ).filter(holder_id=user.pk)  # type: ignore[misc]  # annotated
+    """What all projects keep that are the person's storage; deleted ones too, until they are gone for good."""
+    held = with_holder(Project.objects.filter(memberships__user=user, memberships__role=Role.OWNER)).filter(
+        holder_id=user.pk
+    )  # type: ignore[misc]  # annotated
     found = ProjectStorage.objects.filter(project__in=held.values("pk")).aggregate(total=Sum(_TOTAL))
     return max(found["total"] or 0, 0)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from notebooks_app.errors import Conflict, HubError, LastOwner, NotFound
+from notebooks_app.errors import Conflict, HubError, LastOwner, NotFound, Unavailable
 from notebooks_app.models import Project, ProjectMembership, Role
 from notebooks_app.signals import project_deleted
 from notebooks_app.storage.project_files import data_files, project_folder, trash_folder
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 MAX_PROJECTS = 1000  # that one person made and did not delete
 MAX_MEMBERS = 500
 DELETED_IS_KEPT = timedelta(days=30)
+KERNELS_END_WITHIN = timedelta(minutes=2)  # of a project that was deleted; a node is asked again for a minute
 _SLUG_TRIES = 1100
 
 
@@ -140,17 +142,42 @@ def purge_deleted_projects(now: datetime) -> int:
     purged = 0
     for project in Project.objects.filter(deleted_at__lt=now - DELETED_IS_KEPT):
         try:
-            # First the bytes: a row without them is purged again, bytes without a row would stay.
-            for trash_id in project.trash.values_list("pk", flat=True):
-                _remove_folder(trash_folder(trash_id))
-            _remove_folder(project_folder(project.pk))
+            _purge(project)
         except (HubError, OSError) as error:
             log.warning("project_not_purged", project_id=str(project.pk), kind=type(error).__name__)
             continue
-        project.delete()
         purged += 1
     Team.objects.filter(deleted_at__isnull=False, projects=None).delete()
     return purged
+
+
+def purge_project(project_id: UUID, *, actor: User) -> None:
+    """Deletes for good what an owner deleted before, so that it does not count as anybody's storage any more.
+
+    Raises:
+        NotFound: there is no such project that the person owned, or it is not deleted.
+        Conflict: it was deleted just now, and what ran in it may still be writing.
+        Unavailable: its files cannot be removed now.
+    """
+    owned = Project.objects.filter(memberships__user=actor, memberships__role=Role.OWNER)
+    project = owned.filter(pk=project_id, deleted_at__isnull=False).first()
+    if project is None or project.deleted_at is None:
+        raise NotFound("There is no such deleted project.")
+    if timezone.now() < project.deleted_at + KERNELS_END_WITHIN:
+        raise Conflict("What ran in the project is still ending. Try again in two minutes.")
+    try:
+        _purge(project)
+    except OSError as error:
+        raise Unavailable("The project's files cannot be removed right now. Try again later.") from error
+    audit.record("project_purged", actor=actor, target=f"project:{project_id}", team_id=project.team_id)
+
+
+def _purge(project: Project) -> None:
+    # First the bytes: a row without them is purged again, bytes without a row would stay.
+    for trash_id in project.trash.values_list("pk", flat=True):
+        _remove_folder(trash_folder(trash_id))
+    _remove_folder(project_folder(project.pk))
+    project.delete()
 
 
 def _remove_folder(folder: str) -> None:

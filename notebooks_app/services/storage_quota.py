@@ -154,9 +154,13 @@ def measure_in_use(now: datetime, project_ids: Iterable[UUID] = ()) -> int:
         | Q(storage__measured_at=None)
         | Q(storage__measured_at__lt=now - MEASURED_EVERY)
     )
-    projects = Project.objects.filter(due, deleted_at=None).order_by(
-        F("storage__measured_at").asc(nulls_first=True)
+    # What was written until it was deleted: once more after that, and never again.
+    lately_deleted = (
+        Q(storage=None) | Q(storage__measured_at=None) | Q(storage__measured_at__lt=F("deleted_at"))
     )
+    projects = Project.objects.filter(
+        (due & Q(deleted_at=None)) | (lately_deleted & Q(deleted_at__isnull=False))
+    ).order_by(F("storage__measured_at").asc(nulls_first=True))
     ends = time.monotonic() + MEASURING_BUDGET_S
     count = 0
     for project in projects:

@@ -88,6 +88,7 @@ HUB_API: dict[str, Line] = {
     "POST /api/hub/v1/kernels/<uuid:kernel_id>/keep": RUN,
     "GET /api/hub/v1/kernelspecs": READ,
     "GET /api/hub/v1/usage": READ,
+    "DELETE /api/hub/v1/projects/deleted/<uuid:deleted_id>": MANAGE,  # what the caller owned
     "GET /api/hub/v1/usage/projects": READ,
     "GET /api/hub/v1/usage/days": READ,
     **{

@@ -77,6 +77,7 @@ def make_world() -> World:
         "terminal_name": "1",
         "version_id": str(uuid.uuid4()),
         "trash_id": str(uuid.uuid4()),
+        "deleted_id": str(uuid.uuid4()),
         "login_session_id": "1",
         "token_id": "1",
         "sha256": "0" * 64,

@@ -1005,6 +1005,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hub/v1/projects/deleted/{deleted_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Purge Project
+         * @description For good, before the 30 days are over. Only what the caller owned.
+         */
+        delete: operations["notebooks_app_api_projects_purge_project"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hub/v1/projects/{project_id}": {
         parameters: {
             query?: never;
@@ -2838,6 +2858,8 @@ export interface components {
         ProjectUseOut: {
             /** Counts For Me */
             counts_for_me: boolean;
+            /** Deleted At */
+            deleted_at: string | null;
             /** Files Bytes */
             files_bytes: number;
             /** Limit */
@@ -5152,6 +5174,26 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ProjectOut"];
                 };
+            };
+        };
+    };
+    notebooks_app_api_projects_purge_project: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                deleted_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

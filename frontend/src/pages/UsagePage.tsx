@@ -1,14 +1,17 @@
 import { useEffect, useState } from "preact/hooks";
-import { requestJson } from "../api/client";
+import { request, requestJson } from "../api/client";
 import type { DayUse, ProjectUse, Usage } from "../api/types";
 import { RunningList } from "../panels/RunningList";
 import { projectUrl } from "../router";
-import { formatAgo, formatMemory } from "../store/format";
+import { formatAgo, formatMemory, formatTimeOfDay } from "../store/format";
 import { me } from "../store/me";
 import { kernels } from "../store/projects";
 import { amountText, figuresOf, isNear, limitText, originText, shareText } from "../store/quotas";
 import { Resource } from "../store/resource";
+import { Button } from "../ui/Button";
+import { confirm } from "../ui/Dialog";
 import { Loading, Meter } from "../ui/Progress";
+import { toast, toastError } from "../ui/toast";
 import { TopBar } from "./TopBar";
 import "./usage.css";
 
@@ -151,7 +154,7 @@ function Storage() {
           {uses.map((use) => (
             <tr key={use.project.id}>
               <td>
-                <a href={projectUrl(use.project)}>{use.project.name}</a>
+                {use.deleted_at === null ? <a href={projectUrl(use.project)}>{use.project.name}</a> : <DeletedProject use={use} deletedAt={use.deleted_at} />}
                 {!use.counts_for_me && <span class="muted"> (counts for its owner)</span>}
               </td>
               <td class="table-number">{formatMemory(use.files_bytes)}</td>
@@ -166,6 +169,38 @@ function Storage() {
         </tbody>
       </table>
     </section>
+  );
+}
+
+const DELETED_IS_KEPT_MS = 30 * 24 * 3_600_000;
+
+/** What was deleted still takes up room: until when, and a way to be rid of it now. */
+function DeletedProject({ use, deletedAt }: { use: ProjectUse; deletedAt: string }) {
+  const purge = async () => {
+    const isSure = await confirm({
+      title: `Delete ${use.project.name} for good?`,
+      text: `Its files, notebooks and outputs (${formatMemory(use.total_bytes)}) are gone at once. Nobody can bring them back.`,
+      action: "Delete for good",
+      danger: true,
+    });
+    if (!isSure) return;
+    try {
+      await request(`projects/deleted/${use.project.id}`, { method: "DELETE" });
+      toast({ kind: "ok", text: `${use.project.name} is gone. Its storage is free again.` });
+    } catch (refusal) {
+      toastError(refusal);
+    }
+    void projectUses.refresh();
+  };
+  return (
+    <span class="usage-deleted">
+      <span>
+        {use.project.name} <span class="muted">(deleted; counts until {formatTimeOfDay(Date.parse(deletedAt) + DELETED_IS_KEPT_MS).replace(/^.* on /, "")})</span>
+      </span>
+      <Button kind="quiet" onClick={purge}>
+        Delete for good
+      </Button>
+    </span>
   );
 }
 

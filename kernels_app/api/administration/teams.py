@@ -20,6 +20,7 @@ from kernels_app.api.administration.schemas import (
     TeamDetailOut,
 )
 from kernels_app.api.administration.shapes import member, removed, shaped_nodes, shaped_teams
+from kernels_app.bus.terminals import TERMINALS_LABEL
 from kernels_app.errors import Forbidden, Invalid
 from kernels_app.selectors import administration as select
 from kernels_app.services import departures
@@ -145,7 +146,8 @@ def _placement(wanted: dict[str, str]) -> Row:
             {
                 "id": node["id"],
                 "state": node["state"],
-                "labels": node["labels"],
+                # Not those that a node has by itself: nobody places by them.
+                "labels": {name: value for name, value in node["labels"].items() if name != TERMINALS_LABEL},
                 "is_suitable": is_suitable(node["labels"], wanted),
             }
             for node in nodes

@@ -65,6 +65,7 @@ def test_kernels_and_terminals_of_a_team_go_where_it_is_put(
         ("plain", False),
         ("small", True),
     ]
+    assert [node["labels"] for node in shown["nodes"]] == [{}, {"gpu": "a100", "zone": "lab"}]
     assert start_project_kernel(user=cast.alice, project=cast.project).node_id == "small"
     assert start_terminal(user=cast.alice, project=cast.project).node_id == "small"
     assert root.put({}).json()["node_labels"] == {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +17,11 @@ from notebooks_app.errors import QuotaExceeded
 from notebooks_app.models import Project, ProjectMembership, ProjectStorage, Role
 from notebooks_app.selectors.storage import person_storage_bytes, storage_bytes_by_project
 from notebooks_app.services import files
+from notebooks_app.services.projects import delete_project
 from notebooks_app.services.storage_quota import Room, measure, measure_in_use, shown_bytes
 from notebooks_app.storage.project_files import content_store, project_folder
 from tests.cast import Cast, headers_of
+from zasper_hub.accounts.models import AuditEvent, User
 from zasper_hub.accounts.quotas import Level, Quota
 from zasper_hub.accounts.services.quotas import set_quota
 
@@ -136,10 +140,76 @@ def test_a_person_s_storage_is_that_of_the_projects_they_hold(cast: Cast) -> Non
         write(other, "c", 2_000)  # also when mallory does it
     assert caught.value.details["quota"] == "person_storage_bytes"
     assert caught.value.details["origin"] == "person"
-    other.deleted_at = timezone.now()
-    other.save()
-    assert person_storage_bytes(cast.alice) == 5_000
-    write(cast.project, "c", 2_000)
+    delete_project(other, actor=cast.alice)
+    assert person_storage_bytes(cast.alice) == 9_000, "it takes up room for 30 days more"
+    with pytest.raises(QuotaExceeded):
+        write(cast.project, "c", 2_000)
+
+
+class DeletedProject:
+    """Of alice, with 4,000 bytes; bob edited it. Deleted `minutes` ago."""
+
+    def __init__(self, cast: Cast, *, minutes: float) -> None:
+        self.project = Project.objects.create(team=cast.alice.personal_team, slug="old", name="Old")
+        ProjectMembership.objects.create(project=self.project, user=cast.alice, role=Role.OWNER)
+        ProjectMembership.objects.create(project=self.project, user=cast.bob, role=Role.EDITOR)
+        write(self.project, "a", 4_000)
+        measure(self.project)
+        delete_project(self.project, actor=cast.alice)
+        moment = timezone.now() - timedelta(minutes=minutes)
+        Project.objects.filter(pk=self.project.pk).update(deleted_at=moment)
+        self.address = f"/api/hub/v1/projects/deleted/{self.project.pk}"
+
+    def folder(self) -> Path:
+        return Path(settings.DATA_DIR) / project_folder(self.project.pk)
+
+
+def purge(address: str, person: User) -> Any:
+    return Client().delete(address, headers=headers_of(person))
+
+
+def test_a_deleted_project_counts_is_listed_and_is_purged_by_its_owner_to_make_room(cast: Cast) -> None:
+    old = DeletedProject(cast, minutes=3)
+    usage = "/api/hub/v1/usage/projects"
+    rows = Client().get(usage, headers=headers_of(cast.alice)).json()
+    [row] = [row for row in rows if row["project"]["id"] == str(old.project.pk)]
+    assert (row["total_bytes"], row["counts_for_me"], row["deleted_at"] is not None) == (4_000, True, True)
+    others = Client().get(usage, headers=headers_of(cast.bob)).json()
+    assert str(old.project.pk) not in [row["project"]["id"] for row in others]
+    limit(cast, 4_500, Quota.PERSON_STORAGE_BYTES, person=cast.alice)
+    with pytest.raises(QuotaExceeded):
+        write(cast.project, "b", 1_000)
+    assert old.folder().is_dir()
+    assert purge(old.address, cast.alice).status_code == 204
+    assert not old.folder().exists()
+    write(cast.project, "b", 1_000)
+    assert purge(old.address, cast.alice).status_code == 404
+    assert AuditEvent.objects.filter(action="project_purged", actor=cast.alice).count() == 1
+
+
+@pytest.mark.parametrize("person", ["bob", "mallory", "admin"])
+def test_only_who_owned_a_deleted_project_purges_it(cast: Cast, person: str) -> None:
+    old = DeletedProject(cast, minutes=3)
+    assert purge(old.address, getattr(cast, person)).status_code == 404
+    assert old.folder().is_dir()
+
+
+def test_what_is_not_deleted_or_was_so_just_now_is_not_purged(cast: Cast) -> None:
+    old = DeletedProject(cast, minutes=0)
+    assert purge(old.address, cast.alice).status_code == 409
+    assert purge(f"/api/hub/v1/projects/deleted/{cast.project.pk}", cast.alice).status_code == 404
+    assert Project.objects.filter(pk__in=(old.project.pk, cast.project.pk)).count() == 2
+
+
+def test_what_was_written_before_a_deletion_is_measured_once_more(cast: Cast) -> None:
+    old = DeletedProject(cast, minutes=3)
+    (old.folder() / "by a kernel").write_bytes(b"x" * 500)
+    ProjectStorage.objects.update(measured_at=timezone.now() - timedelta(minutes=5))
+    measure_in_use(timezone.now())
+    assert used(old.project) == 4_500
+    (old.folder() / "by nobody").write_bytes(b"x" * 500)
+    measure_in_use(timezone.now())
+    assert used(old.project) == 4_500
 
 
 def test_the_api_of_files_refuses_growth_and_the_trash_can_be_emptied(cast: Cast) -> None:

@@ -36,15 +36,7 @@ const COLUMNS: readonly Column<HubNode>[] = [
             </span>
           )}
         </span>
-        <span class="cell-sub">
-          {node.drain_at === null ? (
-            plural(node.kernel_count, "kernel")
-          ) : (
-            <span title={`What still runs there ends on ${formatTime(node.drain_at)}`}>
-              {plural(node.kernel_count, "kernel")}, until {formatTimeOfDay(Date.parse(node.drain_at))}
-            </span>
-          )}
-        </span>
+        <span class="cell-sub">{plural(node.kernel_count, "kernel")}</span>
       </>
     ),
   },
@@ -54,7 +46,16 @@ const COLUMNS: readonly Column<HubNode>[] = [
     sort: "up",
     width: "6.5rem",
     smallWidth: "5.75rem",
-    render: (node) => <Badge kind={STATES[node.state][1]}>{STATES[node.state][0]}</Badge>,
+    render: (node) => (
+      <span class="node-state">
+        <Badge kind={STATES[node.state][1]}>{STATES[node.state][0]}</Badge>
+        {node.drain_at !== null && (
+          <span class="node-until" title={`What still runs there ends on ${formatTime(node.drain_at)}.`}>
+            until {formatTimeOfDay(Date.parse(node.drain_at))}
+          </span>
+        )}
+      </span>
+    ),
   },
   {
     id: "memory",
