@@ -115,6 +115,8 @@ class RunsClient:
         message: dict[str, Any] = json.loads(await self._socket.recv())
         if message["type"] == "ping":
             await self._send({"type": "pong", "number": message["number"]})
+        elif message["type"] == "kernel_notice" and message["queue_position"] is not None:
+            self.positions.append(message["queue_position"])
         elif message["type"] == "ops":
             for operation in msgspec.convert(message["ops"], list[AnyOperation]):
                 apply(self.cells, operation)

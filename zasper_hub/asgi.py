@@ -21,11 +21,12 @@ from zasper_hub.accounts.socket_watch import OpenSockets  # noqa: E402
 from zasper_hub.accounts.sockets import SocketRoutes  # noqa: E402
 from zasper_hub.base_path import BelowBasePath  # noqa: E402
 from zasper_hub.daphne_flow import DaphneFlow  # noqa: E402
+from zasper_hub.request_threads import RequestThreads  # noqa: E402
 
 serve_metrics(settings.METRICS_HOST, settings.METRICS_PORT, OpenSockets())
 
 websocket_urlpatterns = [*notebook_routes, *kernel_routes]
-limited = BodyLimit(http_application)
+limited = BodyLimit(RequestThreads(http_application))
 
 application = DaphneFlow(
     ProtocolTypeRouter(
