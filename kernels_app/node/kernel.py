@@ -18,31 +18,25 @@ from kernels_app.bus.identifiers import NodeId, RunId
 from kernels_app.bus.operations import KernelStateName
 from kernels_app.node import lifecycle
 from kernels_app.node.announcing import Announcements
-from kernels_app.node.connection import Connection
-from kernels_app.node.endings import exit_reason, launch_reason, memory_reason, short, without_folders
-from kernels_app.node.environment import RefusedVariable
+from kernels_app.node.endings import exit_reason, memory_reason, short, without_folders
 from kernels_app.node.interrupting import Interrupts
-from kernels_app.node.kernelspecs import UnknownKernelspec
-from kernels_app.node.launching import Launcher, LaunchRefused
+from kernels_app.node.kernel_process import CannotStart, KernelProcess
+from kernels_app.node.launching import Launcher, LaunchRefused, PreparedLaunch
 from kernels_app.node.lifecycle import ENDED, READY, State
 from kernels_app.node.metrics import LAUNCH_SECONDS
 from kernels_app.node.outbox import Outbox
 from kernels_app.node.output_log import OutputLog
-from kernels_app.node.provisioners.base import NodeProvisioner
 from kernels_app.node.provisioners.process import last_lines
 from kernels_app.node.records import KernelRecord
 from kernels_app.node.relay_kernel import KernelRelay
 from kernels_app.node.resources import Resources
 from kernels_app.node.runs import KernelRuns
-from kernels_app.node.zeromq.channel_base import ChannelName, KernelChannels
+from kernels_app.node.zeromq.channel_base import ChannelName
 from kernels_app.node.zeromq.channels import KernelContext
 from kernels_app.node.zeromq.frames import KernelMessage
 
 logger = logging.getLogger(__name__)
 
-# Time to end by itself after a shutdown request, and after SIGTERM.
-POLITE_S = 2.0
-TERMINATE_S = 1.0
 # What a process sent before it ended is still on its way for a moment.
 LAST_MESSAGES_S = 0.05
 # The next question to a kernel that answered while its publisher was not connected yet.
@@ -69,14 +63,17 @@ class Kernel:
         self.command = command
         self.kernel_id = command.kernel_id
         self.state = State()
+        self._process = KernelProcess(
+            command.kernel_id, launcher=launcher, context=context, spawn=self._spawn
+        )
         self.runs = KernelRuns(
             command.kernel_id,
             log=log,
             outbox=outbox,
-            send=self._send,
+            send=self._process.send,
             clock_ms=clock_ms,
             on_change=self._keep_record,
-            is_paused=lambda: bool(self._pauses),
+            is_paused=lambda: self._process.is_paused,
         )
         self._interrupts = Interrupts(
             send_signal=self._send_interrupt_signal,
@@ -86,26 +83,19 @@ class Kernel:
         )
         self.relay = KernelRelay(
             command.kernel_id,
-            send=self._send_frames,
+            send=self._process.send_frames,
             on_news=on_relay_news,
-            on_pressure=lambda is_high: self._pause("relay", is_high),
+            on_pressure=lambda is_high: self._process.pause("relay", is_high),
         )
         self._launcher = launcher
-        self._context = context
         self._clock_ms = clock_ms
         self._start_timeout_s = start_timeout_s
         self._tasks: asyncio.TaskGroup | None = None
         self._closed = asyncio.Event()
-        self._provisioner: NodeProvisioner | None = None
-        self._channels: KernelChannels | None = None
-        self._connection: Connection | None = None
-        self._display_name = command.kernelspec_name
-        self._is_interrupted_by_message = False
         self._announcements = Announcements(
             command, state=lambda: self.state, node_id=node_id, log=log, outbox=outbox, clock_ms=clock_ms
         )
         self._start_timer: asyncio.TimerHandle | None = None
-        self._pauses: set[str] = set()
         self._resources = Resources()
         self._is_left = False
         self._launch_began_s = 0.0
@@ -141,11 +131,11 @@ class Kernel:
     def leave(self) -> bool:
         """The node stops and the kernel goes on: nothing it says is heard any more, until a next life of the node
         takes it over. False when it cannot be left; then it has to be stopped."""
-        if self.state.name not in READY or self._provisioner is None or self._provisioner.container is None:
+        provisioner = self._process.provisioner
+        if self.state.name not in READY or provisioner is None or provisioner.container is None:
             return False
         self._is_left = True
-        if self._channels is not None:
-            self._channels.close()
+        self._process.close_channels()
         return True
 
     def left(self) -> None:
@@ -158,20 +148,22 @@ class Kernel:
 
     def interrupt(self) -> None:
         self.runs.interrupt()
-        if self.state.name not in READY or self._provisioner is None:
+        launch = self._process.launch
+        if self.state.name not in READY or launch is None:
             return
-        if self._is_interrupted_by_message:
-            self._send("control", "interrupt_request", b"{}", msg_id=secrets.token_hex(16))
+        if launch.is_interrupted_by_message:
+            self._process.send("control", "interrupt_request", b"{}", msg_id=secrets.token_hex(16))
         else:
             self._interrupts.interrupt()
 
     def _send_interrupt_signal(self) -> None:
-        if self._provisioner is not None and self.state.name in READY:
-            self._spawn(self._provisioner.send_signal(signal.SIGINT))
+        provisioner = self._process.provisioner
+        if provisioner is not None and self.state.name in READY:
+            self._spawn(provisioner.send_signal(signal.SIGINT))
 
     def check_limits(self) -> None:
         """Ends the kernel when it uses more than it may."""
-        provisioner = self._provisioner
+        provisioner = self._process.provisioner
         if provisioner is None or self.state.name in ENDED:
             return
         limits = provisioner.limits
@@ -187,24 +179,19 @@ class Kernel:
         """From now on, and after a restart."""
         self.command = msgspec.structs.replace(self.command, limits=limits)
         self._keep_record()
-        if self._provisioner is not None and self.state.name not in ENDED:
-            self._spawn(self._apply_limits(self._provisioner, limits))
-
-    async def _apply_limits(self, provisioner: NodeProvisioner, limits: Limits) -> None:
-        try:
-            await provisioner.update_limits(limits)
-        except OSError as error:
-            logger.warning("Kernel %s keeps its limits: %s", self.kernel_id, error)
+        if self.state.name not in ENDED:
+            self._process.update_limits(limits)
 
     def figures(self, now_s: float) -> KernelFigures | None:
         """What it uses, when that changed since it was last asked for."""
-        if self._provisioner is None or self.state.name in ENDED:
+        provisioner = self._process.provisioner
+        if provisioner is None or self.state.name in ENDED:
             return None
-        return self._resources.news(self._provisioner.usage(), now_s)
+        return self._resources.news(provisioner.usage(), now_s)
 
     def on_pressure(self, is_high: bool) -> None:
         """Called by the output log: too much of this kernel waits for the wire."""
-        self._pause("wire", is_high)
+        self._process.pause("wire", is_high)
 
     def event(self) -> KernelEvent:
         return self._announcements.event()
@@ -237,7 +224,7 @@ class Kernel:
         self.runs.lose(RunId(run_id))
 
     def on_backlog(self, is_behind: bool) -> None:
-        self._pause("backlog", is_behind)
+        self._process.pause("backlog", is_behind)
 
     def _on_status(self, message: KernelMessage) -> None:
         self._used_at_ms = self._clock_ms()
@@ -270,8 +257,8 @@ class Kernel:
             case lifecycle.OpenQueue():
                 self._keep_record()
                 LAUNCH_SECONDS.observe(time.monotonic() - self._launch_began_s)
-                if self._provisioner is not None:
-                    self._provisioner.forget_output()  # its greeting is not its last words
+                if (provisioner := self._process.provisioner) is not None:
+                    provisioner.forget_output()  # its greeting is not its last words
                 # Not before: it would be busy with a client's cell, and we could not tell that it is there.
                 self.relay.open()
                 self.runs.open()
@@ -279,7 +266,9 @@ class Kernel:
                 self.runs.end_all(running_status, queued_status, reason)
             case lifecycle.EndProcess(is_polite):
                 self.relay.close()
-                self._spawn(self._end_process(is_polite))
+                self._spawn(
+                    self._process.end(is_polite=is_polite, is_restart=lambda: self.state.name == "restarting")
+                )
             case lifecycle.CloseDown():
                 self.relay.end(self.state.reason)
                 self._closed.set()
@@ -288,34 +277,12 @@ class Kernel:
 
     async def _launch(self) -> None:
         try:
-            launch = self._launcher.prepare(self.command)
-        except (UnknownKernelspec, RefusedVariable, LaunchRefused) as error:
+            launch = await self._process.start(self.command)
+        except CannotStart as error:
             self._step(lifecycle.LaunchFailed(str(error)))
             return
-        self._connection = launch.connection
-        self._display_name = launch.display_name
-        self._is_interrupted_by_message = launch.is_interrupted_by_message
-        self._provisioner = provisioner = launch.provisioner
-        try:
-            arguments = await provisioner.pre_launch(plan=launch.plan)
-            program = arguments["cmd"][0]
-            try:
-                await provisioner.launch_kernel(**arguments)
-            except (OSError, ValueError) as error:
-                reason = (
-                    launch_reason(error, program=program, display_name=self._display_name)
-                    if isinstance(error, OSError)
-                    else f"The kernel “{self._display_name}” cannot be started: {without_folders(str(error))}"
-                )
-                await self._release()
-                self._step(lifecycle.LaunchFailed(reason))
-                return
-            await provisioner.post_launch()
-        except asyncio.CancelledError:
-            await asyncio.shield(self._release())
-            raise
-        self._channels = self._launcher.open_channels(self._context, launch, self)
-        self._spawn(self._watch(provisioner))
+        self._process.open_channels(launch, self)
+        self._spawn(self._watch(launch))
         self._step(lifecycle.Launched())
         self._nudge()
         self._start_timer = asyncio.get_running_loop().call_later(
@@ -324,17 +291,13 @@ class Kernel:
 
     async def _take_over(self, record: KernelRecord) -> None:
         try:
-            launch = await self._launcher.take_over(record)
+            launch = await self._process.take_over(record)
         except LaunchRefused as error:
             self.runs.restore(record.runs)
             self._step(lifecycle.Exited(str(error)))
             return
-        self._connection = launch.connection
-        self._display_name = launch.display_name
-        self._is_interrupted_by_message = launch.is_interrupted_by_message
-        self._provisioner = launch.provisioner
-        self._channels = self._launcher.open_channels(self._context, launch, self)
-        self._spawn(self._watch(launch.provisioner))
+        self._process.open_channels(launch, self)
+        self._spawn(self._watch(launch))
         self._announcements.tell()
         self.relay.open()
         self.runs.restore(record.runs)
@@ -342,34 +305,30 @@ class Kernel:
 
     def _keep_record(self, *, is_last: bool = False) -> None:
         """What a next life of the node needs; where kernels outlive their node."""
-        records, provisioner = self._launcher.records, self._provisioner
-        if (
-            records is None
-            or provisioner is None
-            or provisioner.container is None
-            or self._connection is None
-        ):
+        records, launch = self._launcher.records, self._process.launch
+        if records is None or launch is None or launch.provisioner.container is None:
             return
         if self.state.name in READY and (is_last or not self._is_left):
             records.save(
                 KernelRecord(
                     command=self.command,
-                    container=provisioner.container,
-                    key=self._connection.key,
-                    display_name=self._display_name,
-                    is_interrupted_by_message=self._is_interrupted_by_message,
+                    container=launch.provisioner.container,
+                    key=launch.connection.key,
+                    display_name=launch.display_name,
+                    is_interrupted_by_message=launch.is_interrupted_by_message,
                     runs=self.runs.kept(),
                 )
             )
 
-    async def _watch(self, provisioner: NodeProvisioner) -> None:
+    async def _watch(self, launch: PreparedLaunch) -> None:
         """Tells the end of the process, at once."""
+        provisioner = launch.provisioner
         code = await provisioner.wait()
         reason = exit_reason(
             code,
             last_lines(provisioner.last_output()),
             is_ready=self.state.name in READY,
-            display_name=self._display_name,
+            display_name=launch.display_name,
         )
         await asyncio.sleep(LAST_MESSAGES_S)
         if provisioner.is_out_of_memory:
@@ -379,104 +338,29 @@ class Kernel:
         self._step(lifecycle.Exited(reason))
 
     def _on_start_timeout(self) -> None:
-        if self._provisioner is not None:
-            words = without_folders(last_lines(self._provisioner.last_output()))
-            reason = f"The kernel “{self._display_name}” did not answer within {self._start_timeout_s:.0f} s."
+        if (launch := self._process.launch) is not None:
+            words = without_folders(last_lines(launch.provisioner.last_output()))
+            reason = (
+                f"The kernel “{launch.display_name}” did not answer within {self._start_timeout_s:.0f} s."
+            )
             self._step(lifecycle.StartTimedOut(short(f"{reason} {words}".strip())))
 
     def _nudge(self) -> None:
         """Its reply and the status messages it causes tell that the kernel is there."""
-        self._send("shell", "kernel_info_request", b"{}", msg_id=secrets.token_hex(16))
+        self._process.send("shell", "kernel_info_request", b"{}", msg_id=secrets.token_hex(16))
 
     async def _nudge_later(self) -> None:
         await asyncio.sleep(NUDGE_S)
         if self.state.name in ("starting", "restarting") and not self.state.is_replacing:
             self._nudge()
 
-    async def _end_process(self, is_polite: bool) -> None:
-        """Ends the process group: asks, then SIGTERM, then SIGKILL. `_watch` sees the end."""
-        provisioner = self._provisioner
-        if provisioner is None:
-            return
-        self._pauses.clear()
-        await provisioner.unpause()
-        if is_polite:
-            content = msgspec.json.encode({"restart": self.state.name == "restarting"})
-            self._send("control", "shutdown_request", content, msg_id=secrets.token_hex(16))
-            if await _ended_within(provisioner, POLITE_S):
-                return
-            await provisioner.terminate()
-            if await _ended_within(provisioner, TERMINATE_S):
-                return
-        await provisioner.kill()
-
     async def _release(self) -> None:
         """Closes what the last launch opened."""
-        channels, self._channels = self._channels, None
-        provisioner, self._provisioner = self._provisioner, None
-        connection, self._connection = self._connection, None
-        self._pauses.clear()
         self._interrupts.forget()
         if self._start_timer is not None:
             self._start_timer.cancel()
-        if channels is not None:
-            channels.close()
-        if provisioner is not None and self._is_left:
-            await provisioner.detach()
-            return
-        if provisioner is not None:
-            await provisioner.cleanup()
-        if connection is not None:
-            self._launcher.forget(self.kernel_id, connection)
-
-    def _send(
-        self,
-        channel: ChannelName,
-        msg_type: str,
-        content: bytes,
-        *,
-        msg_id: str,
-        parent_header: bytes = b"{}",
-        metadata: bytes = b"{}",
-        buffers: list[bytes] | None = None,
-    ) -> None:
-        if self._channels is not None:
-            self._channels.send(
-                channel,
-                msg_type,
-                content,
-                msg_id=msg_id,
-                parent_header=parent_header,
-                metadata=metadata,
-                buffers=buffers,
-            )
-
-    def _send_frames(self, channel: ChannelName, signed: list[bytes], buffers: list[bytes]) -> bool:
-        return self._channels is not None and self._channels.send_frames(channel, signed, buffers)
-
-    def _pause(self, cause: str, is_needed: bool) -> None:
-        """Stops the kernel's processes where they are while any cause lasts: memory stays bounded
-        and no output is lost."""
-        was_paused = bool(self._pauses)
-        if is_needed:
-            self._pauses.add(cause)
-        else:
-            self._pauses.discard(cause)
-        provisioner = self._provisioner
-        if provisioner is None or bool(self._pauses) == was_paused:
-            return
-        logger.warning("Kernel %s %s (%s).", self.kernel_id, "pauses" if self._pauses else "goes on", cause)
-        self._spawn(provisioner.pause() if self._pauses else provisioner.unpause())
+        await self._process.release(is_left=self._is_left)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._tasks is not None
         self._tasks.create_task(work)
-
-
-async def _ended_within(provisioner: NodeProvisioner, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await provisioner.wait()
-        return True
-    except TimeoutError:
-        return False
