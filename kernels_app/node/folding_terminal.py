@@ -213,12 +213,12 @@ class Screen:
         self._put(text[end:] if end else text)
 
     def _put(self, run: str) -> None:
-        if not run:
-            return
         line = self._lines[self._row]
         if self._row < len(self._lines) - 1:
             # A line above the last has no room without end: what is past it is not shown.
             run = run[: max(0, WINDOW_CELLS - self._column)]
+        if not run:
+            return
         before = line.length
         line.put(self._column, run, self._pen)
         self._column += len(run)

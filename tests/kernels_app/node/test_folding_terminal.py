@@ -62,6 +62,7 @@ def test_how_a_text_is_cut_into_messages_makes_no_difference(pieces: list[str], 
     )
 )  # fmt: skip
 @settings(max_examples=60, deadline=None)
+@example(["line\n" * (WINDOW_LINES - 1), "\x1b[90A", "z" * WINDOW_CELLS, "\x1b[B", "z"])
 def test_what_can_still_change_is_the_same_window_for_both(pieces: list[str]) -> None:
     naive = NaiveTerminal()
     naive.feed("".join(pieces))
