@@ -1,7 +1,7 @@
 import type { HubError } from "../../api/errors";
 import { adminUrl } from "../../router";
 import { Loading } from "../../ui/Progress";
-import { actionTitle, detailLine, targetTitle } from "./auditWords";
+import { actionTitle, shortDetailLine, targetTitle } from "./auditWords";
 import { Ago } from "./parts";
 import type { AuditEvent } from "./types";
 
@@ -15,7 +15,7 @@ export function EventList({ events, error }: { events: readonly AuditEvent[] | n
         <li key={event.id}>
           <Actor event={event} />
           <span class="event-what">
-            {actionTitle(event.action)} {targetTitle(event) && <strong>{targetTitle(event)}</strong>} <span class="muted">{detailLine(event.details)}</span>
+            {actionTitle(event.action)} {targetTitle(event) && <strong>{targetTitle(event)}</strong>} <span class="muted">{shortDetailLine(event.details)}</span>
           </span>
           <span class="event-when muted">
             <Ago time={event.at} />

@@ -19,6 +19,11 @@ export function detailLine(details: AuditEvent["details"]): string {
     .join(", ");
 }
 
+/** The details that say something to a reader at a glance: without identifiers and nested parts, which the audit log shows. */
+export function shortDetailLine(details: AuditEvent["details"]): string {
+  return detailLine(Object.fromEntries(Object.entries(details).filter(([name, value]) => !/(^|_)ids?$/.test(name) && (typeof value !== "object" || Array.isArray(value)))));
+}
+
 const SPANS_MS: Readonly<Record<string, number>> = { hour: 3_600_000, day: 86_400_000, week: 7 * 86_400_000, month: 30 * 86_400_000 };
 
 /** `since` of the API for a span such as `day`; undefined for all time. To the minute, so that the same list is not asked for under ever new names. */
