@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kernels_app.runs.lives import duration
+
 LONG_WAIT_S = 60
 
 
@@ -61,9 +63,11 @@ def warnings_of(
         found += [
             HubWarning("node", "warning", f"Node {node['id']}: {text}", subject) for text in node["warnings"]
         ]
-    if queue_length and (oldest_wait_s or 0) >= LONG_WAIT_S:
+    wait_s = int(oldest_wait_s or 0)
+    if queue_length and wait_s >= LONG_WAIT_S:
+        waiting = "1 kernel waits" if queue_length == 1 else f"{queue_length} kernels wait"
         message = (
-            f"{queue_length} kernels wait for room, the first for {int(oldest_wait_s or 0)} s: "
+            f"{waiting} for room, the first for {duration(wait_s - wait_s % 60)}: "
             "stop idle ones, or add a node."
         )
         found.append(HubWarning("queue", "warning", message))

@@ -45,7 +45,7 @@ const COLUMNS: readonly Column<HubNode>[] = [
     title: "State",
     sort: "up",
     width: "6.5rem",
-    smallWidth: "5.75rem",
+    smallWidth: "5.5rem",
     render: (node) => (
       <span class="node-state">
         <Badge kind={STATES[node.state][1]}>{STATES[node.state][0]}</Badge>
@@ -62,7 +62,7 @@ const COLUMNS: readonly Column<HubNode>[] = [
     title: "Memory in use",
     width: "15%",
     mediumWidth: "21%",
-    smallWidth: "8rem",
+    smallWidth: "6.75rem",
     render: (node) => <UseBar used={node.memory_used_bytes} limit={node.memory_total_bytes} unit="bytes" label={`Memory of ${node.id}`} />,
   },
   {
