@@ -33,7 +33,8 @@ import fcntl, os, resource, sys, termios
 if os.getsid(0) != os.getpid():
     os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.setpriority(os.PRIO_PROCESS, 0, int(sys.argv[1]))
+# Where the node itself is niced, nothing is to be done, nor allowed in a sandbox.
+os.setpriority(os.PRIO_PROCESS, 0, max(int(sys.argv[1]), os.getpriority(os.PRIO_PROCESS, 0)))
 try:
     with open("/proc/self/autogroup", "w") as priority_of_the_session:
         priority_of_the_session.write(sys.argv[1])

@@ -24,6 +24,7 @@ from kernels_app.node.provisioners.control_groups import ControlGroup, ControlGr
 from kernels_app.node.provisioners.processes import ProcessScan, Usage
 from kernels_app.node.provisioners.sandbox_probe import SandboxUnavailable, find_machine
 from kernels_app.node.provisioners.syscall_filter import syscall_filter
+from kernels_app.node.provisioners.terminal_process import _LAUNCHER
 from kernels_app.node.resources import Resources
 
 MACHINE = Machine(
@@ -244,3 +245,23 @@ def test_figures_are_told_when_they_change() -> None:
     restarted = resources.news(Usage(memory_bytes=40 << 20, cpu_s=0.1), 25.0)
     assert restarted is not None
     assert restarted.cpu_cores == 0.0
+
+
+def test_a_shell_is_never_less_nice_than_its_node() -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    keyboard, terminal = os.openpty()
+    try:
+        for added in (0, 12):
+            done = subprocess.run(
+                ["nice", "-n", str(added), sys.executable, "-c", _LAUNCHER, "5", "/bin/sh", "-c", "nice"],
+                stdin=terminal,
+                capture_output=True,
+                text=True,
+                start_new_session=True,
+                check=True,
+                timeout=60,
+            )
+            assert int(done.stdout) == max(5, min(19, own + added))
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
