@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from uuid import UUID
 
-import structlog
 from django.db import transaction
 
-from kernels_app.errors import HubError
 from kernels_app.models import LIVE_STATES, Kernel
-from kernels_app.selectors.terminals import live_terminals
 from kernels_app.services.stopping import stop_and_note, stop_kernels_of
-from kernels_app.services.terminals import stop_terminal
+from kernels_app.services.terminals import stop_terminals_of
 from notebooks_app.models import ProjectMembership
 from notebooks_app.services.handovers import Handover, leave_person_projects, leave_team_projects
 from zasper_hub.accounts.errors import Invalid, Yourself
@@ -23,8 +19,6 @@ from zasper_hub.accounts.services.people_administration import (
     lock_person_and_administrators,
 )
 from zasper_hub.accounts.services.teams import lock_team, retire_team
-
-log = structlog.get_logger(__name__)
 
 PERSON_DELETED = "The account of the person who started it was deleted."
 TEAM_DELETED = "Its team was deleted."
@@ -68,7 +62,7 @@ def delete_person(person: User, *, actor: User, to: User | None = None) -> Remov
     )
     user_id = str(locked.pk)
     locked.delete()
-    transaction.on_commit(lambda: _stop_terminals(user_id, project_ids), robust=True)
+    transaction.on_commit(lambda: stop_terminals_of(user_id, project_ids, reason=PERSON_DELETED), robust=True)
     return Removed(stopped, projects)
 
 
@@ -124,13 +118,3 @@ def _leave_teams(person: User, *, actor: User) -> None:
         )
     if personal is not None:
         retire_team(personal)
-
-
-def _stop_terminals(user_id: str, project_ids: list[UUID]) -> None:
-    try:
-        for project_id in project_ids:
-            for info in live_terminals(project_id):
-                if info.user_id == user_id:
-                    stop_terminal(info, reason=PERSON_DELETED)
-    except HubError as error:
-        log.warning("terminals_not_stopped", user_id=user_id, code=error.code)

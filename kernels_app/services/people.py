@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from kernels_app.services.stopping import stop_kernels_of
+from kernels_app.services.terminals import stop_terminals_of
+from notebooks_app.models import ProjectMembership
 from zasper_hub.accounts.errors import Invalid
 from zasper_hub.accounts.models import Team, TeamRole, User
 from zasper_hub.accounts.names import clean_name
@@ -75,7 +77,8 @@ def change_person(
     stops_kernels: bool = False,
     version: str | None = None,
 ) -> User:
-    """As `people_administration.change_person`; `stops_kernels` goes with disabling them."""
+    """As `people_administration.change_person`; `stops_kernels` goes with disabling them. Who is disabled has no
+    terminals any more, and soon no kernels."""
     changed = administration.change_person(
         person,
         actor=actor,
@@ -87,4 +90,10 @@ def change_person(
     )
     if stops_kernels and not changed.is_active:
         stop_kernels_of(changed, reason=DISABLED, actor=actor)
+    if is_active is False:
+        user_id = str(changed.pk)
+        project_ids = list(
+            ProjectMembership.objects.filter(user=changed).values_list("project_id", flat=True)
+        )
+        transaction.on_commit(lambda: stop_terminals_of(user_id, project_ids, reason=DISABLED), robust=True)
     return changed

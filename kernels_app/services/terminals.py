@@ -6,11 +6,12 @@ import itertools
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
 from uuid import UUID
 
+import structlog
 from django.conf import settings
 
 from kernels_app.bus.envelopes import NodeInfo
@@ -29,7 +30,7 @@ from kernels_app.bus.terminals import (
     terminals_lease,
 )
 from kernels_app.bus.transport import Publication, TransportError
-from kernels_app.errors import Invalid, NoNode, QuotaExceeded, Unavailable
+from kernels_app.errors import HubError, Invalid, NoNode, QuotaExceeded, Unavailable
 from kernels_app.models import LIVE_STATES, Kernel
 from kernels_app.selectors.nodes import nodes_up
 from kernels_app.selectors.terminals import live_terminals
@@ -42,6 +43,8 @@ from zasper_hub.accounts.models import User
 from zasper_hub.accounts.quotas import Quota
 from zasper_hub.accounts.selectors.quotas import effective_quotas
 from zasper_hub.accounts.services.audit import record
+
+log = structlog.get_logger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 # Choosing a name takes some milliseconds; who died meanwhile keeps the others waiting no longer than this.
@@ -118,6 +121,17 @@ def stop_terminal(info: TerminalInfo, *, reason: str = "") -> None:
     except TransportError as error:
         raise _unavailable() from error
     send_kernels_hint(info.project_id)
+
+
+def stop_terminals_of(user_id: str, project_ids: Sequence[UUID], *, reason: str) -> None:
+    """Ends the terminals that a person started in these projects. Does not fail: they end by themselves at last."""
+    try:
+        for project_id in project_ids:
+            for info in live_terminals(project_id):
+                if info.user_id == user_id:
+                    stop_terminal(info, reason=reason)
+    except HubError as error:
+        log.warning("terminals_not_stopped", user_id=user_id, code=error.code)
 
 
 def stop_project_terminals(project: Project) -> None:

@@ -106,7 +106,7 @@ def change_many(request: HttpRequest, body: BulkIn) -> dict[str, Any]:
 def _do(action: str, person: User, actor: User) -> None:
     match action:
         case "disable" | "enable":
-            administration.change_person(person, actor=actor, is_active=action == "enable")
+            services.change_person(person, actor=actor, is_active=action == "enable")
         case "sign_out":
             administration.sign_out_everywhere(person, actor=actor)
         case _:

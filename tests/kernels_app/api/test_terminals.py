@@ -84,6 +84,31 @@ def test_jupyters_clients_start_list_look_at_and_stop_terminals(bob: Caller, nod
     assert stop.terminal_id == first.terminal_id
 
 
+@pytest.mark.parametrize("in_bulk", [False, True])
+def test_who_is_disabled_has_no_terminals_any_more_and_others_keep_theirs(
+    cast: Cast, bob: Caller, node: ScriptedNode, in_bulk: bool
+) -> None:
+    alice = Caller(cast, cast.alice)
+    for caller in (bob, alice):
+        assert caller.post(caller.hub).status_code == 201
+    admin = Client()
+    admin.force_login(cast.admin)
+    people = "/api/hub/v1/admin/people"
+    if in_bulk:
+        body: dict[str, object] = {"usernames": [cast.bob.username], "action": "disable"}
+        answer = admin.post(f"{people}/bulk", body, content_type="application/json")
+    else:
+        answer = admin.patch(
+            f"{people}/{cast.bob.username}", {"is_active": False}, content_type="application/json"
+        )
+    assert answer.status_code == 200, answer.content
+    started, _, stop = commands(node)
+    assert isinstance(started, StartTerminal)
+    assert isinstance(stop, StopTerminal)
+    assert stop.terminal_id == started.terminal_id
+    assert [item["name"] for item in alice.client.get(alice.jupyter).json()] == ["2"]
+
+
 def test_an_unknown_terminal_is_404_in_jupyters_words(bob: Caller, node: ScriptedNode) -> None:
     for method in ("get", "delete"):
         answer = getattr(bob.client, method)(f"{bob.jupyter}/7")
