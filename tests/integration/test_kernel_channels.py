@@ -114,21 +114,31 @@ class Conversation:
 def test_a_reader_that_stalls_and_returns_gets_the_same_bytes_once(
     server: Server, kernel_id: str, is_v1: bool
 ) -> None:
+    stall_and_return(server, kernel_id, is_v1=is_v1, line_count=LINE_COUNT, stall_s=STALL_S)
+
+
+def stall_and_return(
+    server: Server, kernel_id: str, *, is_v1: bool, line_count: int, stall_s: float = 0.0
+) -> None:
     first = server.connect(kernel_id, is_v1=is_v1)
     first.replies_to(first.execute("1"))
-    talk = Conversation(first.execute(f"for i in range({LINE_COUNT}): print(i, flush=True)"))
-    talk.read(first, lambda: len(talk.messages) >= LINE_COUNT // 10)
-    time.sleep(STALL_S)  # the stall itself: nothing is read, and nothing is waited for
+    talk = Conversation(first.execute(f"for i in range({line_count}): print(i, flush=True)"))
+    talk.read(first, lambda: len(talk.messages) >= line_count // 10)
+    time.sleep(stall_s)  # the stall itself: nothing is read, and nothing is waited for
     first.close()
     with server.connect(kernel_id, first.session_id, is_v1=is_v1) as second:
         talk.read(second)
-    assert streamed(talk.messages) == "".join(f"{i}\n" for i in range(LINE_COUNT))
+    assert streamed(talk.messages) == "".join(f"{i}\n" for i in range(line_count))
     assert len(set(talk.ids)) == len(talk.ids)
 
 
 @FORMS
 @pytest.mark.parametrize("size", [5_000_000, 100_000_000])
 def test_a_large_output_arrives_whole(server: Server, kernel_id: str, is_v1: bool, size: int) -> None:
+    large_output_arrives(server, kernel_id, is_v1=is_v1, size=size)
+
+
+def large_output_arrives(server: Server, kernel_id: str, *, is_v1: bool, size: int) -> None:
     code = (
         "import hashlib, random\nfrom IPython.display import display\n"
         f"data = random.randbytes({size} // 2).hex()\n"
@@ -230,6 +240,8 @@ def test_comm_messages_pass_with_their_buffers_both_ways(server: Server, kernel_
         "    comm.send({'got': [bytes(b).decode() for b in message['buffers']]}, buffers=[b'back'])"
     )
     with server.connect(kernel_id) as one, server.connect(kernel_id, is_v1=False) as two:
+        # An open socket is not yet at the kernel, and two sockets may be at two web processes.
+        two.replies_to(two.send("kernel_info_request", {}))
         messages = one.replies_to(one.execute(code))
         [opened] = [message for message in messages if message.type == "comm_open"]
         assert opened.buffers == [b"xyz", b"12"]

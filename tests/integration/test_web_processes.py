@@ -13,17 +13,23 @@ from websockets.sync.client import connect
 
 from tests.channel_client import Closed
 from tests.integration.test_kernel_channels import (
+    FORMS,
     Conversation,
     Server,
     hub,
     kernel_id,
+    large_output_arrives,
+    stall_and_return,
     streamed,
+    test_a_frame_over_the_limit_ends_that_socket_only,
+    test_a_restart_keeps_the_socket_and_forgets_the_state,
     test_code_runs_by_rest_without_a_socket,
     test_comm_messages_pass_with_their_buffers_both_ways,
     test_connecting_does_not_wait_for_a_busy_kernel,
     test_input_is_asked_of_who_ran_the_code_and_output_is_for_all,
     test_the_end_of_a_kernel_is_told_and_closes_the_socket,
     test_the_rest_answers_as_jupyter_does,
+    test_what_is_no_message_ends_that_socket_with_a_reason,
 )
 from tests.integration.web_processes import Balancer, daphne, uvicorn, web_process
 from tests.live_hub import LiveHub, free_port
@@ -31,12 +37,15 @@ from tests.live_hub import LiveHub, free_port
 __all__ = [
     "hub",
     "kernel_id",
+    "test_a_frame_over_the_limit_ends_that_socket_only",
+    "test_a_restart_keeps_the_socket_and_forgets_the_state",
     "test_code_runs_by_rest_without_a_socket",
     "test_comm_messages_pass_with_their_buffers_both_ways",
     "test_connecting_does_not_wait_for_a_busy_kernel",
     "test_input_is_asked_of_who_ran_the_code_and_output_is_for_all",
     "test_the_end_of_a_kernel_is_told_and_closes_the_socket",
     "test_the_rest_answers_as_jupyter_does",
+    "test_what_is_no_message_ends_that_socket_with_a_reason",
 ]
 
 pytestmark = pytest.mark.integration
@@ -95,6 +104,18 @@ def test_documents_and_runs_have_their_sockets_here_too(hub: LiveHub, server: Se
                 socket.send(json.dumps({"type": "pong", "number": message["number"]}))
             operations += message.get("ops", [])
         assert "by a socket" in json.dumps(operations)
+
+
+@FORMS
+def test_who_leaves_in_the_middle_and_comes_back_to_any_process_gets_the_same_bytes_once(
+    server: Server, kernel_id: str, is_v1: bool
+) -> None:
+    stall_and_return(server, kernel_id, is_v1=is_v1, line_count=3_000)
+
+
+@FORMS
+def test_a_large_output_arrives_whole_here_too(server: Server, kernel_id: str, is_v1: bool) -> None:
+    large_output_arrives(server, kernel_id, is_v1=is_v1, size=5_000_000)
 
 
 def test_who_was_at_a_killed_web_process_misses_nothing_at_another(hub: LiveHub) -> None:
