@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -62,8 +63,16 @@ async def wait_for_valkey(path: Path) -> None:
     raise StartRefused("Valkey does not answer; see logs/valkey.log in the data directory.")
 
 
-def prepare_database(layout: Layout, environment: dict[str, str]) -> str | None:
-    """Migrate, make the first administrator, collect static files; a generated password if one was made.
+@dataclass(frozen=True)
+class Prepared:
+    """What whoever starts the hub is told: a password that was made, where the database of before an upgrade is."""
+
+    generated_password: str | None
+    database_copy: str | None
+
+
+def prepare_database(layout: Layout, environment: dict[str, str]) -> Prepared:
+    """Migrate after a copy of the database, make the first administrator, collect static files.
 
     Raises:
         StartRefused: one of them failed; the message ends with what it printed.
@@ -79,8 +88,7 @@ def prepare_database(layout: Layout, environment: dict[str, str]) -> str | None:
     if done.returncode != 0:
         tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-6:])
         raise StartRefused(f"The database in {layout.data_dir} could not be prepared:\n{tail}")
-    password: str | None = json.loads(done.stdout.strip().splitlines()[-1])["generated_password"]
-    return password
+    return Prepared(**json.loads(done.stdout.strip().splitlines()[-1]))
 
 
 def _is_ready(url: str) -> bool:
@@ -124,11 +132,16 @@ async def run_hub(layout: Layout, environment: Environment) -> int:
             layout.valkey_socket.unlink(missing_ok=True)
             await add(Child(valkey_program(layout), layout.logs_dir / "valkey.log", say))
             await wait_for_valkey(layout.valkey_socket)
-        password = await asyncio.to_thread(
+        prepared = await asyncio.to_thread(
             prepare_database, layout, hub_environment(layout, environment, key)
         )
-        if password is not None:
-            say(f"\n  First start. Administrator: {environment.hub_admin_user}  password: {password}")
+        if prepared.database_copy is not None:
+            say(f"An upgrade. The database of before is kept: {prepared.database_copy}")
+        if prepared.generated_password is not None:
+            say(
+                f"\n  First start. Administrator: {environment.hub_admin_user}  "
+                f"password: {prepared.generated_password}"
+            )
             say("  It is shown this once; change it on the account page.\n")
         if not stop.is_set():
             for program in hub_programs(layout, environment, key, listener_fd=listener.fileno()):
