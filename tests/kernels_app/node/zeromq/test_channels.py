@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import fcntl
+import struct
+import termios
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from kernels_app.node.zeromq.channel_base import ChannelName, KernelChannels
 from kernels_app.node.zeromq.channels import KernelContext, open_channels
 from kernels_app.node.zeromq.frames import KernelMessage, MessageParser, build_message
 from kernels_app.node.zeromq.signing import Signer
+from kernels_app.node.zeromq.unix_channels import UnixChannels
+from tests.live_hub import wait_for
 
 DEADLINE_S = 10
 
@@ -204,6 +208,16 @@ async def test_a_kernel_that_does_not_read_gets_all_that_was_said_when_it_does(
     assert numbers == list(range(200))
 
 
+def waiting_bytes(opened: KernelChannels, channel: ChannelName) -> int:
+    """What the kernel said and nobody has read."""
+    assert isinstance(opened, UnixChannels)
+    there = opened._links[channel]._socket
+    assert there is not None
+    size: int
+    (size,) = struct.unpack("i", fcntl.ioctl(there, termios.FIONREAD, bytes(4)))
+    return size
+
+
 async def test_a_reply_is_heard_after_the_outputs_that_came_before_it(
     context: KernelContext,
     heard: Heard,
@@ -225,7 +239,9 @@ async def test_a_reply_is_heard_after_the_outputs_that_came_before_it(
         kernel.iopub.send_multipart(payload)
     reply = build_message("execute_reply", b"{}", msg_id="r", session_id="s", date="", signer=kernel.signer)
     kernel.shell.send_multipart([identity, *reply])
-    time.sleep(0.1)  # noqa: ASYNC251  the event loop with it: all is in the sockets before any is read
+    # The event loop waits with it: all is in the sockets before any is read.
+    wait_for("the outputs are there", lambda: waiting_bytes(opened, "iopub") > 24 * 2000)
+    wait_for("the reply is there", lambda: waiting_bytes(opened, "shell") > 100)
     await eventually(lambda: len(heard.messages) == 25)
     assert heard.messages[-1][1].msg_type == "execute_reply"
     opened.close()
