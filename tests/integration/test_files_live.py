@@ -96,3 +96,19 @@ async def test_a_file_that_a_kernel_makes_is_hinted_soon(
         assert json.loads(await socket.recv()) == {"type": "files", "path": ""}
         (folder / "made-by-a-kernel.csv").write_text("x")
         assert json.loads(await socket.recv()) == {"type": "files", "path": ""}
+
+
+async def test_every_announcement_is_hinted_to_who_has_a_page_open(
+    hub: LiveHub, client: httpx.Client, project_id: str
+) -> None:
+    url = f"{hub.url.replace('http', 'ws')}/ws/projects/{project_id}"
+    headers = {"Authorization": client.headers["Authorization"]}
+    async with asyncio.timeout(60), websockets.connect(url, additional_headers=headers) as socket:
+        await socket.recv()  # it listens
+        for number in range(4):
+            body = {"text": f"Backups run at {18 + number}:00."}
+            announced = await asyncio.to_thread(client.post, "admin/announcements", json=body)
+            assert announced.status_code == 201, announced.text
+            async with asyncio.timeout(10):
+                while json.loads(await socket.recv()) != {"type": "announcements"}:
+                    pass  # files of the tests before

@@ -154,7 +154,9 @@ class SocketWatch:
             return
         while True:
             try:
-                channel_name = await layer.new_channel("access")
+                # Not with a prefix of its own: the layer of a process waits for one prefix at a time, so that the
+                # consumers' messages would not come while nothing is said here.
+                channel_name = await layer.new_channel()
                 await layer.group_add(HINT_GROUP, channel_name)
                 self.is_listening.set()
                 try:
