@@ -182,11 +182,14 @@ class LiveHub:
         )
 
     def add_person(self, username: str, password: str = PASSWORD) -> None:
-        """An account with its personal team and example project, as the admin panel makes it."""
+        """An account with its personal team and example project, as the admin panel makes it, unless it is there."""
         script = (
-            "import json, sys\n"
+            "import json\n"
+            "from zasper_hub.accounts.models import User\n"
             "from zasper_hub.accounts.services import create_person\n"
-            f"create_person(**json.loads({json.dumps(json.dumps({'username': username, 'password': password}))}))\n"
+            f"fields = json.loads({json.dumps(json.dumps({'username': username, 'password': password}))})\n"
+            "if not User.objects.filter(username=fields['username']).exists():\n"
+            "    create_person(**fields)\n"
         )
         self.command("shell", "--no-imports", "-c", script)
 
