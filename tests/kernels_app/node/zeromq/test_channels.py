@@ -19,6 +19,7 @@ from kernels_app.node.zeromq.channels import KernelContext, open_channels
 from kernels_app.node.zeromq.frames import KernelMessage, MessageParser, build_message
 from kernels_app.node.zeromq.signing import Signer
 from kernels_app.node.zeromq.unix_channels import UnixChannels
+from kernels_app.node.zeromq.zmtp import pack_message
 from tests.live_hub import wait_for
 
 DEADLINE_S = 10
@@ -225,6 +226,7 @@ async def test_a_reply_is_heard_after_the_outputs_that_came_before_it(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     monkeypatch.setattr(unix_channels, "DRAIN_S", 0.0)  # a chunk a turn: the node is behind
+    monkeypatch.setattr(unix_channels, "READ_BYTES", 4096)
     connection = ipc_connection(tmp_path_factory.mktemp("z"))
     opened = open_channels(context, connection, heard)
     kernel = FakeKernel(context, connection)
@@ -235,14 +237,15 @@ async def test_a_reply_is_heard_after_the_outputs_that_came_before_it(
     payload = build_message(
         "stream", b'"' + b"x" * 2000 + b'"', msg_id="o", session_id="s", date="", signer=kernel.signer
     )
-    for _ in range(24):
+    for _ in range(12):  # less than a quarter of the socket's buffer, where a sender would wait
         kernel.iopub.send_multipart(payload)
     reply = build_message("execute_reply", b"{}", msg_id="r", session_id="s", date="", signer=kernel.signer)
     kernel.shell.send_multipart([identity, *reply])
     # The event loop waits with it: all is in the sockets before any is read.
-    wait_for("the outputs are there", lambda: waiting_bytes(opened, "iopub") > 24 * 2000)
-    wait_for("the reply is there", lambda: waiting_bytes(opened, "shell") > 100)
-    await eventually(lambda: len(heard.messages) == 25)
+    outputs_bytes, reply_bytes = 12 * len(pack_message(payload)), len(pack_message(reply))
+    wait_for("the outputs are there", lambda: waiting_bytes(opened, "iopub") == outputs_bytes)
+    wait_for("the reply is there", lambda: waiting_bytes(opened, "shell") >= reply_bytes)
+    await eventually(lambda: len(heard.messages) == 13)
     assert heard.messages[-1][1].msg_type == "execute_reply"
     opened.close()
     kernel.close()
