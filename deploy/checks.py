@@ -25,7 +25,7 @@ def npm(*words: str) -> list[str]:
 
 def pytest(marked: str, *, workers: int) -> list[str]:
     """Most tests wait rather than compute, so that more of them than there are cores pass beside each other."""
-    parallel = ["-n", str(workers), "--dist", "loadgroup", "--no-loadscope-reorder"]
+    parallel = ["-n", str(workers), "--dist", "loadgroup", "--no-loadscope-reorder", "--durations=30"]
     return [str(BIN / "python"), "-m", "pytest", *parallel, "-m", marked]
 
 
@@ -48,8 +48,8 @@ CHECKS: dict[str, list[tuple[str, list[str]]]] = {
     ],
     "imports": [("import-linter", [str(BIN / "lint-imports")])],
     "frontend": [("vitest", npm("test")), ("size of the first load", npm("run", "check-size"))],
-    "python": [("pytest", pytest("not e2e", workers=4))],
-    "browser": [("pytest in a browser", pytest("e2e", workers=3))],
+    "python": [("pytest", pytest("not e2e", workers=3))],
+    "browser": [("pytest in a browser", pytest("e2e", workers=2))],
     "api-types": [
         ("openapi", OPENAPI),
         ("schema.d.ts", npm("run", "api-types")),
