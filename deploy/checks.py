@@ -49,7 +49,7 @@ CHECKS: dict[str, list[tuple[str, list[str]]]] = {
     "imports": [("import-linter", [str(BIN / "lint-imports")])],
     "frontend": [("vitest", npm("test")), ("size of the first load", npm("run", "check-size"))],
     "python": [("pytest", pytest("not e2e", workers=3))],
-    "browser": [("pytest in a browser", pytest("e2e", workers=2))],
+    "browser": [("pytest in a browser", pytest("e2e", workers=3))],
     "api-types": [
         ("openapi", OPENAPI),
         ("schema.d.ts", npm("run", "api-types")),

@@ -94,16 +94,20 @@ def test_the_example_runs_in_a_browser_through_the_proxy(hub: ComposeHub) -> Non
         browser = playwright.chromium.launch(executable_path=browser_path, args=CHROMIUM_ARGUMENTS)
         try:
             page = browser.new_page()
+            page.set_default_timeout(60_000)
             page.goto(hub.url)
             page.get_by_label("Username").fill("admin")
             page.get_by_label("Password").fill(hub.password())
             page.get_by_role("button", name="Sign in").click()
             page.wait_for_url(lambda url: "/accounts/login" not in url)
             page.goto(f"{hub.url}/p/{project['team']}/{project['slug']}/f/Welcome.ipynb")
+            expect(page.get_by_role("article").first).to_be_visible(timeout=60_000)
             page.get_by_role("button", name="Run all", exact=True).click()
-            for cell in page.locator("article:has(.nb-prompt)").all():
+            cells = page.locator("article:has(.nb-prompt)").all()
+            assert len(cells) >= 5
+            for cell in cells:
                 cell.scroll_into_view_if_needed()
-                expect(cell.locator(".nb-prompt").first).to_have_text(re.compile(r"\[\d+\]"), timeout=90_000)
+                expect(cell.locator(".nb-prompt").first).to_have_text(re.compile(r"\[\d+\]"), timeout=180_000)
             page.screenshot(path=ARTIFACTS / "compose-welcome.png")
         finally:
             browser.close()
