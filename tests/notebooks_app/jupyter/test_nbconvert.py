@@ -16,7 +16,7 @@ from notebooks_app.errors import Invalid, Unavailable
 from notebooks_app.services import conversions
 from tests.cast import Cast
 from tests.notebooks_app.jupyter.server import Server, body
-from tests.notebooks_app.services.test_documents_export import edit, set_source
+from tests.notebooks_app.services.exported_documents import edit, set_source
 from tests.notebooks_app.sync.documents import PATH, cell, make_document, notebook_json, write_file
 
 ROOT = Path(__file__).resolve().parents[3]

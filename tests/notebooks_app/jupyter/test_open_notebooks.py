@@ -14,7 +14,7 @@ from notebooks_app.sync.shape import cells_of, new_cell, read_shape
 from notebooks_app.sync.update_log import load_live
 from tests.cast import Cast
 from tests.notebooks_app.jupyter.server import Server
-from tests.notebooks_app.services.test_documents_export import edit, live_sources, put_cell, set_source
+from tests.notebooks_app.services.exported_documents import edit, live_sources, put_cell, set_source
 from tests.notebooks_app.sync.documents import (
     PATH,
     cell,
