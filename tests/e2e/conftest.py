@@ -139,3 +139,18 @@ def sign_in(page: Page, hub: LiveHub, username: str = ADMIN, password: str = PAS
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(lambda url: "/accounts/login" not in url)
+
+
+@contextlib.contextmanager
+def browser_of(browser: Browser, hub: LiveHub, username: str) -> Iterator[Page]:
+    """A signed-in browser of a person's own; the account is made unless it is there."""
+    hub.add_person(username)
+    width, height = VIEWPORTS["wide"]
+    context = browser.new_context(viewport={"width": width, "height": height})
+    context.set_default_timeout(20_000)
+    try:
+        page = context.new_page()
+        sign_in(page, hub, username)
+        yield page
+    finally:
+        context.close()

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.conftest import VIEWPORTS, screenshot, screenshots, sign_in
+from tests.e2e.conftest import browser_of, screenshot, screenshots, sign_in
 from tests.e2e.pages import NotebookPage, add_member, make_project, upload
 from tests.e2e.test_accessible import check
 from tests.live_hub import LiveHub, running_hub
@@ -22,14 +22,8 @@ KERNELS = "Kernels running at once"
 @pytest.fixture
 def persons_page(browser: Browser, hub: LiveHub) -> Iterator[Page]:
     """A browser of the person whose quota is changed, signed in."""
-    hub.add_person(PERSON)
-    width, height = VIEWPORTS["wide"]
-    context = browser.new_context(viewport={"width": width, "height": height})
-    context.set_default_timeout(20_000)
-    page = context.new_page()
-    sign_in(page, hub, PERSON)
-    yield page
-    context.close()
+    with browser_of(browser, hub, PERSON) as page:
+        yield page
 
 
 def quota_field(page: Page, title: str) -> Locator:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import VIEWPORTS, screenshot, sign_in
+from tests.e2e.conftest import browser_of, screenshot, sign_in
 from tests.e2e.pages import NotebookPage, make_project, upload
 from tests.live_hub import LiveHub
 from tests.notebook_files import notebook_file
@@ -21,14 +21,8 @@ SLOW_MS = 60_000  # a busy machine; a passing test waits no longer for it
 
 @pytest.fixture
 def persons_page(browser: Browser, hub: LiveHub) -> Iterator[Page]:
-    hub.add_person(PERSON)
-    width, height = VIEWPORTS["wide"]
-    context = browser.new_context(viewport={"width": width, "height": height})
-    context.set_default_timeout(20_000)
-    page = context.new_page()
-    sign_in(page, hub, PERSON)
-    yield page
-    context.close()
+    with browser_of(browser, hub, PERSON) as page:
+        yield page
 
 
 @pytest.mark.timeout(300)
