@@ -58,7 +58,7 @@ class StartKernel(Command, frozen=True, kw_only=True, tag="start"):
 
 
 class StopKernel(Command, frozen=True, kw_only=True, tag="stop"):
-    """Ends the kernel and its process group. `state` is what it ends as (stopped, culled).
+    """Ends the kernel and its process group. `state` is what it ends as (stopped, culled; killed: at once, unasked).
 
     With `quiet_s` only if it is idle and was not used for so long: any other goes on, and `StopRefused` says so.
     """
@@ -194,7 +194,20 @@ class KernelsMeasured(Event, frozen=True, kw_only=True, tag="measured"):
     kernels: dict[KernelId, KernelFigures]
 
 
-AnyEvent = NodeStarted | NodeStopped | KernelEvent | StopRefused | KernelsMeasured
+class ProjectFigures(msgspec.Struct, frozen=True):
+    """Files of a project, in bytes, and how much more that is than the least since kernels or terminals run in it."""
+
+    files_bytes: int
+    grown_bytes: int
+
+
+class ProjectsMeasured(Event, frozen=True, kw_only=True, tag="projects_measured"):
+    """By their ids, projects in which a node's kernels and terminals run: those that it measured and found changed."""
+
+    projects: dict[str, ProjectFigures]
+
+
+AnyEvent = NodeStarted | NodeStopped | KernelEvent | StopRefused | KernelsMeasured | ProjectsMeasured
 
 
 class RunNote(msgspec.Struct, frozen=True, kw_only=True):

@@ -62,6 +62,8 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     slot_count: int = 0
     memory_bytes: int | None = None
     labels: dict[str, str] = {}
+    # Of the disk that holds the projects: what has to stay free (None: a share of it).
+    disk_reserve_bytes: int | None = None
 
 
 def read_config(environment: Mapping[str, str]) -> NodeConfig:
@@ -80,6 +82,7 @@ def read_config(environment: Mapping[str, str]) -> NodeConfig:
     if not os.access(kernel_python, os.X_OK):
         raise ConfigError(f"NODE_KERNEL_PYTHON is not a program: {kernel_python}")
     memory_mb = _count(environment, "NODE_MEMORY_MB")
+    reserve_mb = _count(environment, "NODE_DISK_RESERVE_MB")
     projects_root = Path(_needed(environment, "NODE_PROJECTS_ROOT")).absolute()
     if not projects_root.is_dir():
         raise ConfigError(f"NODE_PROJECTS_ROOT is not a folder: {projects_root}")
@@ -109,6 +112,7 @@ def read_config(environment: Mapping[str, str]) -> NodeConfig:
         slot_count=_count(environment, "NODE_SLOTS") or 0,
         memory_bytes=None if memory_mb is None else memory_mb << 20,
         labels=_labels(environment.get("NODE_LABELS", "")),
+        disk_reserve_bytes=None if reserve_mb is None else reserve_mb << 20,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import assert_never
 
 import msgspec
@@ -72,6 +72,8 @@ class KernelHost:
         self._start_timeout_s = start_timeout_s
         self._output_limits = output_limits
         self._hosted: dict[KernelId, _Hosted] = {}
+        # Called when a kernel begins to start.
+        self.on_start: Callable[[], None] = lambda: None
         self.relay = NodeRelay(
             node_id=life.node_id, fence=life.fence, transport=life.transport, find=self._find_relay
         )
@@ -93,6 +95,11 @@ class KernelHost:
     @property
     def kernel_ids(self) -> list[KernelId]:
         return sorted(kernel.kernel_id for kernel in self._live())
+
+    @property
+    def project_paths(self) -> set[str]:
+        """Of the projects in which kernels live."""
+        return {kernel.command.project_path for kernel in self._live()}
 
     @property
     def is_busy(self) -> bool:
@@ -175,6 +182,7 @@ class KernelHost:
         if hosted.log is not None:
             hosted.log_task = self._tasks.create_task(hosted.log.run())
         hosted.task = self._tasks.create_task(self._host(hosted))
+        self.on_start()
 
     async def adopt(self, record: KernelRecord) -> None:
         """Takes over a kernel of an earlier life of the node, under this life's number. Waits for the wire."""
@@ -264,6 +272,18 @@ class KernelHost:
         for hosted in self._hosted.values():
             if hosted.log is not None:
                 hosted.log.check()
+
+    def end_in_project(self, project_path: str, reason: str, *, only_busy: bool) -> bool:
+        """Ends the project's kernels at once, as for a limit; whether there were any."""
+        found = [
+            kernel
+            for kernel in self._live()
+            if kernel.command.project_path == project_path
+            and not (only_busy and kernel.state.name in ("idle", "stopping"))
+        ]
+        for kernel in found:
+            kernel.stop("killed", reason)
+        return bool(found)
 
     async def end_all(self, end_name: KernelStateName, reason: str) -> None:
         """Returns when every kernel has ended, in about the time one takes."""

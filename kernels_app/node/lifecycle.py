@@ -175,7 +175,8 @@ def step(state: State, event: Event) -> tuple[State, list[Action]]:
         case StopRequested(end_name, reason):
             if state.name == "stopping":
                 return state, []
-            return _stopping(state, end_name, reason, is_polite=state.name in READY)
+            is_polite = state.name in READY and end_name != "killed"
+            return _stopping(state, end_name, reason, is_polite=is_polite)
         case LimitExceeded(reason):
             if state.name == "stopping":
                 return state, []

@@ -32,6 +32,7 @@ from kernels_app.node.provisioners.processes import machine_memory_bytes, usable
 from kernels_app.node.provisioners.terminal_base import MakeTerminal
 from kernels_app.node.records import KernelRecord
 from kernels_app.node.registration import LeaseLost, Registration
+from kernels_app.node.storage_watch import StorageWatch
 from kernels_app.node.terminal_host import TerminalHost
 from kernels_app.node.zeromq.channels import KernelContext
 
@@ -84,6 +85,7 @@ class Supervisor:
         self._position = FROM_START
         self._host: KernelHost | None = None
         self._terminals: TerminalHost | None = None
+        self._storage: StorageWatch | None = None
         self._stopping = asyncio.Event()
         self._adopted: list[KernelRecord] = []
         self._is_draining = False
@@ -122,6 +124,14 @@ class Supervisor:
                 output_limits=self._config.output_limits,
             )
             terminals = self._terminals = TerminalHost(tasks, life, make_terminal=self._make_terminal)
+            storage = self._storage = StorageWatch(
+                life,
+                host,
+                terminals,
+                projects_root=self._config.projects_root,
+                reserve_bytes=self._config.disk_reserve_bytes,
+            )
+            host.on_start = terminals.on_start = storage.wake
             outbox_task = tasks.create_task(self._outbox.run())
             for record in self._adopted:
                 await host.adopt(record)
@@ -133,6 +143,7 @@ class Supervisor:
                     host.relay.run(),
                     self._hear_interruptions(host),
                     self._watch_limits(host),
+                    storage.run(),
                     self._measure(host),
                     self._trim_commands(),
                     self._refresh_kernelspecs(),
@@ -305,6 +316,9 @@ class Supervisor:
         await _within(deadline - RELEASE_S, self._outbox.flush())
         host.left()
 
+    def _passing_warnings(self) -> list[str]:
+        return [self._storage.warning] if self._storage is not None and self._storage.warning else []
+
     def _kernels(self, fence: int) -> NodeKernels:
         return NodeKernels(fence=fence, kernel_ids=[] if self._host is None else self._host.kernel_ids)
 
@@ -315,7 +329,7 @@ class Supervisor:
             provisioner=_PROVISIONERS[self._isolation.name],
             isolation=self._isolation.name,
             enforcement=self._isolation.enforcement,
-            warnings=self._isolation.warnings,
+            warnings=[*self._isolation.warnings, *self._passing_warnings()],
             kernelspecs=self._kernelspecs,
             memory_bytes=self._config.memory_bytes or machine_memory_bytes(),
             cpu_count=usable_cpu_count(),

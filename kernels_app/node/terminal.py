@@ -63,6 +63,7 @@ class Terminal:
         clock_ms: Callable[[], int],
     ) -> None:
         self.info: TerminalInfo = command.info
+        self.project_path = command.project_path
         self.last_activity_at = clock_ms()
         self.ended: TerminalEnded | None = None
         self.is_stopping = False
@@ -139,6 +140,11 @@ class Terminal:
         self._process.hang_up()
         asyncio.get_running_loop().call_later(HANG_UP_S, self._process.kill)
 
+    def kill(self, reason: str) -> None:
+        """Ends it at once."""
+        self.stop(reason)
+        self._process.kill()
+
     def check(self) -> list[ReaderId]:
         """Called about once a second. Readers that were dropped and must be told."""
         if self.ended is not None:
@@ -151,8 +157,7 @@ class Terminal:
         if limits.memory_bytes is not None:
             used = self._process.memory_bytes()
             if used > limits.memory_bytes:
-                self.stop(memory_reason(used, limits.memory_bytes))
-                self._process.kill()
+                self.kill(memory_reason(used, limits.memory_bytes))
         idle_s = (now - self.last_activity_at) / 1000
         if (
             limits.idle_timeout_s is not None

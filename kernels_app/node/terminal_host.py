@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 
 import msgspec
 
@@ -39,6 +40,7 @@ CHECK_S = 1.0
 ACTIVITY_S = 5.0
 # The hub allows fewer a project; this bounds a node whatever the hub does.
 MAX_TERMINALS = 500
+IN_USE_S = 300
 GONE = "This terminal does not run any more."
 
 
@@ -68,10 +70,29 @@ class TerminalHost:
         # Entries of terminals that never were here.
         self._refused: dict[TerminalId, TerminalInfo] = {}
         self._changed = asyncio.Event()
+        # Called when a terminal begins to start.
+        self.on_start: Callable[[], None] = lambda: None
 
     @property
     def terminal_count(self) -> int:
-        return sum(1 for hosted in list(self._hosted.values()) if hosted.terminal.ended is None)
+        return len(self._live())
+
+    @property
+    def project_paths(self) -> set[str]:
+        """Of the projects in which terminals live."""
+        return {hosted.terminal.project_path for hosted in self._live()}
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether something was typed or printed a short while ago."""
+        since = self._life.clock_ms() - IN_USE_S * 1000
+        return any(hosted.terminal.last_activity_at > since for hosted in self._live())
+
+    def end_in_project(self, project_path: str, reason: str) -> None:
+        """Ends the project's terminals at once."""
+        for hosted in self._live():
+            if hosted.terminal.project_path == project_path:
+                hosted.terminal.kill(reason)
 
     def handle(self, command: AnyTerminalCommand) -> None:
         """Carries out a command; one of another life of this node is refused."""
@@ -140,6 +161,7 @@ class TerminalHost:
         task = self._tasks.create_task(self._host(terminal))
         self._hosted[command.terminal_id] = _Hosted(terminal, task)
         self._changed.set()
+        self.on_start()
 
     async def _host(self, terminal: Terminal) -> None:
         try:
@@ -150,6 +172,9 @@ class TerminalHost:
         finally:
             self._hosted[terminal.info.terminal_id].is_forgotten = True
             self._changed.set()
+
+    def _live(self) -> list[_Hosted]:
+        return [hosted for hosted in list(self._hosted.values()) if hosted.terminal.ended is None]
 
     def _refuse(self, command: StartTerminal) -> None:
         self._refused[command.terminal_id] = command.info

@@ -22,6 +22,7 @@ from kernels_app.bus.envelopes import (
     KernelsMeasured,
     NodeStarted,
     NodeStopped,
+    ProjectsMeasured,
     StopRefused,
     decode_document_note,
     decode_event,
@@ -43,6 +44,7 @@ from kernels_app.services.endings import (
     record_node_stopped,
     record_stop_refused,
 )
+from kernels_app.services.storage_limits import record_project_figures
 from notebooks_app.models import Document
 from notebooks_app.services.documents_file import export_document
 from notebooks_app.sync.compaction import compact
@@ -169,6 +171,8 @@ class Recorder:
                 await self._rows_thread.run(record_node_started, event, info)
             case KernelsMeasured():
                 await self._rows_thread.run(record_figures, event)
+            case ProjectsMeasured():
+                await self._rows_thread.run(record_project_figures, event)
             case NodeStopped():
                 await self._rows_thread.run(record_node_stopped, event)
             case StopRefused():

@@ -28,7 +28,7 @@ from kernels_app.services.hub_log import (
 
 log = structlog.get_logger(__name__)
 
-StopState = Literal["stopped", "culled"]
+StopState = Literal["stopped", "culled", "killed"]
 # A node tells of a kernel's use every 15 s at most: who was to end because nobody used it is asked once more.
 QUIET_S = 30.0
 

@@ -66,6 +66,11 @@ def note_growth(project: Project, *, files_bytes: int = 0, trash_bytes: int = 0)
         )
 
 
+def note_files(project: Project, files_bytes: int) -> None:
+    """The project's files were measured elsewhere; nothing for a project that never was measured here."""
+    ProjectStorage.objects.filter(project=project).update(files_bytes=files_bytes)
+
+
 class Room:
     """How much a project may still grow, by its own quota and by that of the person whose storage it is."""
 
@@ -91,6 +96,13 @@ class Room:
         if grown_bytes > self._smallest(self._left):
             raise self._refusal(self._left, grown_bytes)
 
+    def excess(self) -> QuotaExceeded | None:
+        """What a kernel is told that goes on writing when there is more than there may be; None while there is not."""
+        if self._left is None or self._smallest(self._left) >= 0:
+            return None
+        self._left = self._read(timezone.now() - FRESH_FOR)
+        return None if self._smallest(self._left) >= 0 else self._over(self._left)
+
     def counted(self, chunks: Iterable[bytes], *, replaced_bytes: int) -> Iterator[bytes]:
         """The chunks, as long as there is room for them in place of so many bytes. Raises QuotaExceeded."""
         size_bytes = 0
@@ -113,6 +125,12 @@ class Room:
         return min((limit - used for limit, used in left.values()), default=1 << 62)
 
     def _refusal(self, left: dict[Quota, tuple[int, int]], grown_bytes: int) -> QuotaExceeded:
+        return self._told(left, "this does not fit in", needed=grown_bytes)
+
+    def _over(self, left: dict[Quota, tuple[int, int]]) -> QuotaExceeded:
+        return self._told(left, "a kernel that went on writing was ended", needed=0)
+
+    def _told(self, left: dict[Quota, tuple[int, int]], what: str, *, needed: int) -> QuotaExceeded:
         quota = min(left, key=lambda one: left[one][0] - left[one][1])
         limit, used = left[quota]
         if quota is Quota.PROJECT_STORAGE_BYTES:
@@ -121,14 +139,14 @@ class Room:
             name = "" if self._person is None else self._person.shown_name
             whose = f"The projects of {name} have"
         return QuotaExceeded(
-            f"{whose} {shown_bytes(used)} of {shown_bytes(limit)} of storage in use: this does not fit in. "
+            f"{whose} {shown_bytes(used)} of {shown_bytes(limit)} of storage in use: {what}. "
             f"Delete files and empty the trash, or ask an administrator for more.",
             quota=quota.value,
             limit=limit,
             used=used,
             unit="bytes",
             origin=self._quotas.origin(quota).value,
-            needed=grown_bytes,
+            needed=needed,
             project=str(self._project.pk),
         )
 

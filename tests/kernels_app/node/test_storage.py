@@ -1,0 +1,227 @@
+"""Which projects are measured, told of and found to fill the disk; and what is ended then, on a real node."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from kernels_app.bus.envelopes import KernelEvent, ProjectFigures, ProjectsMeasured
+from kernels_app.bus.memory_store import forget_memory_store
+from kernels_app.node import storage_watch
+from kernels_app.node.storage import SELDOM_S, Disk, Growth, Storage
+from kernels_app.node.storage_watch import disk_of_folder, folder_bytes
+from tests.kernels_app.node.running_node import DEADLINE_S, NODE_ID, Notebook, RunningNode, running_node
+from tests.kernels_app.node.terminal_reader import Shell
+
+MIB = 1 << 20
+DISK = Disk(100 << 30, 50 << 30)
+FULL = Disk(DISK.total_bytes, 1000 * MIB)
+WIRE = "storage"
+WRITES = (
+    "import time\n"
+    "with open('big', 'wb') as file:\n"
+    "    for _ in range({count}): file.write(b'x' * (1 << 20)); file.flush(); time.sleep({pause_s})\n"
+)
+WITHOUT_END = WRITES.format(count=100_000, pause_s=0.005)
+
+
+def used_more(disk: Disk, count: int) -> Disk:
+    return Disk(disk.total_bytes, disk.free_bytes - count)
+
+
+# What is decided
+
+
+def test_a_project_is_measured_when_something_starts_in_it_and_when_something_was_written() -> None:
+    storage = Storage()
+    assert storage.due(["a"], DISK, 0.0) == ["a"]
+    storage.measured({"a": 100}, DISK, now_s=0.0, took_s=0.0)
+    assert storage.due(["a"], DISK, 1.0) == []
+    assert storage.due(["a"], used_more(DISK, 3 * MIB), 1.0) == []
+    assert storage.due(["a", "b"], used_more(DISK, 3 * MIB), 1.0) == ["b"]
+    assert storage.due(["a"], used_more(DISK, 4 * MIB), 1.0) == ["a"]
+    # What others delete meanwhile hides what is written.
+    assert storage.due(["a"], used_more(DISK, -40 * MIB), 1.0) == []
+    assert storage.due(["a"], used_more(DISK, -40 * MIB), SELDOM_S) == ["a"]
+
+
+def test_measuring_takes_a_small_share_of_the_time_but_what_is_new_never_waits() -> None:
+    storage = Storage()
+    storage.measured({"a": 0}, DISK, now_s=10.0, took_s=0.5)
+    written = used_more(DISK, 100 * MIB)
+    assert storage.due(["a", "new"], written, 19.9) == ["new"]
+    storage.due(["a"], written, 19.9)
+    assert storage.due(["a"], written, 20.0) == ["a"]
+    # A disk that is nearly full cannot wait so long.
+    storage.measured({"a": 0}, FULL, now_s=30.0, took_s=0.5)
+    assert storage.due(["a"], FULL, 30.9) == []
+    assert storage.due(["a"], FULL, 31.0) == ["a"]
+
+
+def test_the_hub_is_told_of_what_changed_and_how_much_a_project_grew_since_its_least() -> None:
+    storage = Storage()
+    for sizes, told in (
+        ({"a": 50 * MIB, "b": 0}, {"a": Growth(50 * MIB, 0), "b": Growth(0, 0)}),
+        ({"a": 50 * MIB + 1000}, {}),
+        ({"a": 20 * MIB}, {"a": Growth(20 * MIB, 0)}),
+        ({"a": 60 * MIB, "b": 1000}, {"a": Growth(60 * MIB, 40 * MIB)}),
+    ):
+        storage.measured(sizes, DISK, now_s=0.0, took_s=0.0)
+        assert storage.news() == told
+    storage.due([], DISK, 1.0)  # nothing runs in them any more
+    storage.measured({"a": 60 * MIB}, DISK, now_s=0.0, took_s=0.0)
+    assert storage.news() == {"a": Growth(60 * MIB, 0)}
+
+
+@pytest.mark.parametrize(
+    ("reserve_bytes", "total_bytes", "expected_bytes"),
+    [(None, 2 << 40, 1 << 30), (None, 10 << 30, 512 * MIB), (300 * MIB, 2 << 40, 300 * MIB)],
+)
+def test_a_share_of_the_disk_is_the_hub_s(
+    reserve_bytes: int | None, total_bytes: int, expected_bytes: int
+) -> None:
+    storage = Storage(reserve_bytes)
+    assert storage.reserve_of(Disk(total_bytes, 0)) == expected_bytes
+    assert storage.is_short(Disk(total_bytes, expected_bytes - 1))
+    assert not storage.is_short(Disk(total_bytes, expected_bytes))
+
+
+def test_the_project_that_grows_most_fills_the_disk_and_none_that_hardly_grows() -> None:
+    storage = Storage()
+    assert storage.filling() is None
+    storage.measured({"large": 900 * MIB, "slow": 0, "fast": 0}, DISK, now_s=0.0, took_s=0.0)
+    assert storage.filling() is None, "what is there was not written now"
+    storage.measured({"large": 900 * MIB, "slow": 15 * MIB, "fast": 15 * MIB}, DISK, now_s=1.0, took_s=0.0)
+    assert storage.filling() is None
+    storage.measured({"large": 900 * MIB, "slow": 40 * MIB, "fast": 90 * MIB}, DISK, now_s=2.0, took_s=0.0)
+    assert storage.filling() == "fast"
+    storage.measured({"large": 900 * MIB, "slow": 70 * MIB, "fast": 91 * MIB}, DISK, now_s=3.0, took_s=0.0)
+    assert storage.filling() == "slow"
+
+
+def test_a_folder_is_counted_as_a_hostile_kernel_left_it(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "below").mkdir(parents=True)
+    (project / "below" / "file").write_bytes(b"x" * 1000)
+    (project / "sparse").touch()
+    os.truncate(project / "sparse", 1 << 40)
+    (tmp_path / "other").write_bytes(b"x" * 5000)
+    (project / "to-all").symlink_to("/")
+    (project / "to-itself").symlink_to(project)
+    os.mkfifo(project / "pipe")
+    deep = project
+    for _ in range(300):
+        deep = deep / "deep"
+        deep.mkdir()
+    links = sum(os.lstat(project / name).st_size for name in ("to-all", "to-itself"))
+    assert folder_bytes(project, until_s=time.monotonic() + 60) == (1 << 40) + 1000 + links
+    assert folder_bytes(project, until_s=time.monotonic()) == 0, "out of time"
+    assert folder_bytes(project / "absent", until_s=time.monotonic() + 60) == 0
+    assert folder_bytes(project / "sparse", until_s=time.monotonic() + 60) == 0, "no folder"
+
+
+# What is done
+
+
+class SmallDisk:
+    """As large as a test says, with what its projects really hold."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.free_bytes = 1 << 40
+        monkeypatch.setattr(storage_watch, "disk_of_folder", self.of)
+
+    def of(self, folder: Path) -> Disk:
+        held = folder_bytes(folder, until_s=time.monotonic() + 60)
+        return Disk(2000 * MIB, self.free_bytes - held)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> SmallDisk:
+    return SmallDisk(monkeypatch)
+
+
+@pytest.fixture(params=["process", "sandbox"])
+async def node(request: pytest.FixtureRequest, disk: SmallDisk, tmp_path: Path) -> AsyncIterator[RunningNode]:
+    forget_memory_store(WIRE)
+    async with running_node(tmp_path / "n", f"memory://{WIRE}", provisioner=request.param) as running:
+        yield running
+    forget_memory_store(WIRE)
+
+
+async def told_of(node: RunningNode, project: str, check: Callable[[ProjectFigures], bool]) -> ProjectFigures:
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            for event in await node.events():
+                found = event.projects.get(project) if isinstance(event, ProjectsMeasured) else None
+                if found is not None and check(found):
+                    return found
+            await asyncio.sleep(0.02)
+
+
+async def ready(node: RunningNode, project: str) -> Notebook:
+    notebook = node.notebook()
+    await notebook.start(project_path=project)
+    await notebook.kernel_state("idle")
+    return notebook
+
+
+async def test_the_hub_is_told_what_a_kernel_writes(node: RunningNode, tmp_path: Path) -> None:
+    (tmp_path / "n" / "projects" / "project" / "was there").write_bytes(b"x" * (3 * MIB))
+    notebook = await ready(node, "project")
+    first = await told_of(node, "project", lambda found: True)
+    assert first == ProjectFigures(3 * MIB, 0)
+    await notebook.run(WRITES.format(count=20, pause_s=0))
+    last = await told_of(node, "project", lambda found: found.files_bytes >= 23 * MIB)
+    assert last == ProjectFigures(23 * MIB, 20 * MIB)
+    await notebook.kernel_state("idle")
+    assert not [
+        event for event in await node.events() if isinstance(event, KernelEvent) and event.state == "killed"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("node", "where"), [("process", "background"), ("sandbox", "cell")], indirect=["node"]
+)
+async def test_who_fills_the_disk_ends_and_others_go_on(
+    node: RunningNode, disk: SmallDisk, where: str
+) -> None:
+    neighbour = await ready(node, "other")
+    [counting] = await neighbour.run(
+        "import time\nfor n in range(10**6): print(n, flush=True); time.sleep(0.05)"
+    )
+    writer = await ready(node, "project")
+    disk.free_bytes = 180 * MIB
+    if where == "cell":
+        await writer.run(WITHOUT_END)
+    else:
+        await writer.run(f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {WITHOUT_END!r}])")
+    ended = await writer.kernel_state("killed")
+    assert ended.reason.startswith("Killed while it wrote: only ")
+    assert "MiB are free on the disk of all projects" in ended.reason
+    # Something is left for the hub, and nobody else noticed.
+    assert storage_watch.disk_of_folder(node.supervisor._config.projects_root).free_bytes > 0
+    before = await neighbour.text(counting)
+    async with asyncio.timeout(DEADLINE_S):
+        while await neighbour.text(counting) == before:
+            await asyncio.sleep(0.02)
+    assert node.supervisor._info(1).warnings[-1].startswith("Only ")
+
+
+async def test_a_terminal_that_fills_the_disk_ends(node: RunningNode, disk: SmallDisk) -> None:
+    shell = Shell(node.wire, NODE_ID, node.fence)
+    await shell.start()
+    reader = await shell.reader()
+    await told_of(node, "project", lambda found: True)
+    disk.free_bytes = 180 * MIB
+    await reader.type("while :; do head -c 1000000 /dev/zero >> big; done\n")
+    assert (await reader.sees_end()).reason.startswith("Killed while it wrote: only ")
+
+
+def test_the_disk_is_that_of_the_folder(tmp_path: Path) -> None:
+    found = disk_of_folder(tmp_path)
+    assert 0 < found.free_bytes < found.total_bytes
