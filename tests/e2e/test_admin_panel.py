@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
 
 import httpx
@@ -15,14 +16,19 @@ from tests.e2e.test_accessible import check
 from tests.live_hub import LiveHub, running_hub
 from tests.notebook_files import notebook_file
 
-PERSON = "quentin"
 KERNELS = "Kernels running at once"
 
 
 @pytest.fixture
-def persons_page(browser: Browser, hub: LiveHub) -> Iterator[Page]:
-    """A browser of the person whose quota is changed, signed in."""
-    with browser_of(browser, hub, PERSON) as page:
+def person() -> str:
+    """Whose quota is changed: nobody whom another test, or an earlier try of this one, gave a limit."""
+    return f"quentin-{uuid.uuid4().hex[:6]}"
+
+
+@pytest.fixture
+def persons_page(browser: Browser, hub: LiveHub, person: str) -> Iterator[Page]:
+    """A browser of theirs, signed in."""
+    with browser_of(browser, hub, person) as page:
         yield page
 
 
@@ -41,17 +47,22 @@ def set_quota(page: Page, title: str, text: str) -> None:
     expect(page.get_by_text("Empty fields take what the level above gives.")).to_be_visible()
 
 
-def quota_changes(client: httpx.Client) -> list[tuple[object, object]]:
+def quota_changes(client: httpx.Client, username: str) -> list[tuple[object, object]]:
+    """From and to, the last one first."""
     events = client.get("admin/audit", params={"action": "quota_changed"}).raise_for_status().json()["items"]
-    return [(event["details"]["old"], event["details"]["new"]) for event in events]
+    return [
+        (event["details"]["old"], event["details"]["new"])
+        for event in events
+        if event["target"]["name"] == username
+    ]
 
 
 def test_a_quota_is_set_in_the_panel_met_explained_raised_and_met_no_more(
-    page: Page, persons_page: Page, hub: LiveHub
+    page: Page, person: str, persons_page: Page, hub: LiveHub
 ) -> None:
     with hub.client() as client:
-        project = make_project(client, "Within limits")
-        add_member(client, project, PERSON, "editor")
+        project = make_project(client, f"Within limits of {person}")
+        add_member(client, project, person, "editor")
         for name in ("first", "second"):
             upload(client, project, f"{name}.ipynb", notebook_file(f"print('{name} ran')"))
 
@@ -66,9 +77,9 @@ def test_a_quota_is_set_in_the_panel_met_explained_raised_and_met_no_more(
         page.get_by_role("button", name=re.compile("Account of")).click()
         page.get_by_role("menuitem", name="Admin panel").click()
         page.get_by_role("navigation", name="Admin panel").get_by_role("link", name="People").click()
-        page.get_by_role("searchbox").fill(PERSON)
-        page.get_by_role("table", name="People").get_by_role("link", name=PERSON).click()
-        expect(page.get_by_role("heading", level=1)).to_contain_text(PERSON)
+        page.get_by_role("searchbox").fill(person)
+        page.get_by_role("table", name="People").get_by_role("link", name=person).click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text(person)
 
         # What cannot be a limit is refused at its field, and nothing is sent.
         field = quota_field(page, KERNELS)
@@ -80,11 +91,11 @@ def test_a_quota_is_set_in_the_panel_met_explained_raised_and_met_no_more(
         page.get_by_role("button", name="Save quotas").click()
         expect(field).to_be_focused()
         page.get_by_role("button", name="Discard").click()
-        assert quota_changes(client) == []
+        assert quota_changes(client, person) == []
 
         set_quota(page, KERNELS, "1")
         expect(quota_row(page, KERNELS)).to_contain_text("Person")
-        assert quota_changes(client) == [("unset", 1)]
+        assert quota_changes(client, person) == [("unset", 1)]
 
         notebook = NotebookPage(persons_page, hub, project, "first.ipynb").open()
         notebook.run_all()
@@ -98,7 +109,7 @@ def test_a_quota_is_set_in_the_panel_met_explained_raised_and_met_no_more(
         expect(quota_row(page, KERNELS)).to_contain_text("1 of 1")
         screenshot(page, "quota-in-panel")
         set_quota(page, KERNELS, "2")
-        assert quota_changes(client) == [(1, 2), ("unset", 1)]
+        assert quota_changes(client, person) == [(1, 2), ("unset", 1)]
 
         persons_page.keyboard.press("Escape")
         second.run_all()

@@ -87,7 +87,7 @@ def test_a_person_meets_nothing_outside_the_path(hub_below: LiveHub, browser: Br
 
 
 def test_a_jupyter_client_has_its_address_below_the_path(hub_below: LiveHub) -> None:
-    token = hub_below.command("token", ADMIN).splitlines()[-1].strip()
+    token = hub_below.token()
     with hub_below.client() as client:
         project = make_project(client, "Clients")
     path = f"{BASE_PATH}/jupyter/{project['team']}/{project['slug']}/"

@@ -127,7 +127,7 @@ def test_edits_of_another_history_are_kept_as_a_draft(
         wire.pull()
         notebook.type_into("cell-0", "\n# never sent")
         expect(kept_here(page)).to_be_visible(timeout=20_000)
-        hub.command("shell", "--no-imports", "-c", NEW_EPOCH.format(document=document))
+        hub.shell(NEW_EPOCH.format(document=document))
         wire.plug_in()
 
         banner = page.get_by_role("status").filter(has_text="that were never sent")

@@ -54,7 +54,7 @@ def test_a_kernel_that_nobody_uses_is_announced_to_end_and_kept(page: Page, hub:
         notebook.run_all()
         expect(notebook.cell("cell-0").locator(".out-stdout")).to_have_text("used", timeout=40_000)
         notebook.wait_until_done("cell-0", 1)
-        hub.command("shell", "--no-imports", "-c", UNUSED_FOR_AN_HOUR)
+        hub.shell(UNUSED_FOR_AN_HOUR)
         admin.put(f"admin/people/{IDLER}/quotas", json=shortest).raise_for_status()
         ending = page.get_by_role("status").filter(has_text="This kernel stops at")
         expect(ending).to_contain_text("because nobody has used it since", timeout=60_000)

@@ -89,10 +89,10 @@ def test_the_worker_does_its_periodic_work(tmp_path: Path) -> None:
     hub = LiveHub(tmp_path / "data")
     hub.start()
     try:
-        first = float(hub.command("shell", "--no-imports", "-c", LAST_LOOK))
+        first = float(hub.shell(LAST_LOOK))
         wait_for(
             "the nodes are looked at",
-            lambda: float(hub.command("shell", "--no-imports", "-c", LAST_LOOK)) > first,
+            lambda: float(hub.shell(LAST_LOOK)) > first,
             timeout_s=40,
             every_s=2,
         )

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.channel_client import ChannelClient, Closed, Message
-from tests.live_hub import ADMIN, LiveHub, running_hub, wait_for
+from tests.live_hub import LiveHub, running_hub, wait_for
 
 pytestmark = pytest.mark.integration
 FORMS = pytest.mark.parametrize("is_v1", [True, False], ids=["v1", "json"])
@@ -33,7 +33,7 @@ class Server:
     """The Jupyter-compatible server of a new project, at the hub's own port or another that leads to it."""
 
     def __init__(self, hub: LiveHub, port: int | None = None) -> None:
-        self.token = hub.command("token", ADMIN).splitlines()[-1].strip()
+        self.token = hub.token()
         with hub.client() as client:
             project = client.post("projects", json={"name": "Channels"}).json()
         self.project_id = str(project["id"])

@@ -14,7 +14,7 @@ from uuid import uuid4
 import httpx
 
 from tests.channel_client import ChannelClient
-from tests.live_hub import ADMIN, LiveHub, free_port, wait_for
+from tests.live_hub import LiveHub, free_port, wait_for
 
 CLIENTS = Path(__file__).resolve().parent
 PYTHON = CLIENTS / ".venv" / "bin" / "python"  # made by deploy/bootstrap.py --dev
@@ -26,7 +26,7 @@ class ProjectServer:
     def __init__(self, hub: LiveHub, url: str) -> None:
         self.hub = hub
         self.url = url
-        self.token = hub.command("token", ADMIN).splitlines()[-1].strip()
+        self.token = hub.token()
         self.http = httpx.Client(
             base_url=url, headers={"Authorization": f"token {self.token}"}, timeout=60, follow_redirects=True
         )
