@@ -173,7 +173,6 @@ class NodeRelay:
         known = kernel.log.clients.get(item.client)
         if known is None or known.mailbox != reader.mailbox:
             return
-        kernel.log.confirm(item.client, min(item.seq, kernel.log.head))
         lost_count = max(0, kernel.log.first - 1 - item.seq)
         piece = kernel.log.read(item.seq, (item.client,), FETCH_BYTES)
         reader.items.append(

@@ -235,6 +235,18 @@ async def test_a_client_that_comes_back_fetches_what_it_missed(node: Node) -> No
     assert await node.mail("web") == []
 
 
+async def test_what_a_web_process_asked_for_is_not_yet_what_its_client_has(node: Node) -> None:
+    """What lay in a socket's buffers when the connection broke is sent again."""
+    node.tell(Join(KERNEL, "a"))
+    node.publish(b"1", b"2", b"3", b"4")
+    node.tell(Delivered(KERNEL, "a", 1), Fetch(KERNEL, "a", 3))
+    assert b"4" in texts_of(await node.until(lambda found: b"4" in texts_of(found)))
+    node.tell(Leave(KERNEL, "a", 2, is_over=False))
+    node.tell(Join(KERNEL, "a"), mailbox="web-2")
+    [joined] = await node.until(bool, "web-2")
+    assert joined == Joined(KERNEL, "a", 2, 4)
+
+
 async def test_the_messages_of_a_killed_web_process_wait_for_its_clients(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
