@@ -34,6 +34,13 @@ describe("outputs", () => {
     expect(root.querySelector<HTMLAnchorElement>(".out-omitted a")?.getAttribute("href")).toBe("/api/hub/v1/documents/doc/text?cell_id=a&index=0");
   });
 
+  it("draw nothing of a text that was taken back until there is text again", () => {
+    const { log, root } = show([stream("", { name: "stderr" })]);
+    expect(root.children).toHaveLength(0);
+    log.receive({ type: "ops", ops: [{ op: "stream", seq: 2, at: 0, cell_id: "a", run_id: "r", index: 0, name: "stderr", text: "again" }] });
+    return vi.waitFor(() => { expect(root.querySelector(".out-stderr")?.textContent).toBe("again"); });
+  });
+
   it("say that a limit was reached", () => {
     const { root } = show([stream("h", { tail: "t", omitted: 5, chunks: [{ sha256: "c", size_bytes: 52_428_800 }], limit_reached: true })]);
     expect(root.textContent).toContain("Only the first 50 MB");

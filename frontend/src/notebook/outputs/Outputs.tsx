@@ -34,7 +34,7 @@ export function Outputs({ cellId, documentId, log }: OutputsProps) {
   const isCollapsed = useSignal(collapsed.has(key));
   const isWhole = useSignal(false);
   const list = outputs.value;
-  if (list.length === 0) return null;
+  if (list.every(isEmpty)) return null;
   const toggle = (): void => {
     isCollapsed.value = !isCollapsed.value;
     if (isCollapsed.value) collapsed.add(key);
@@ -71,7 +71,7 @@ export function Outputs({ cellId, documentId, log }: OutputsProps) {
 function One({ output, index }: { output: Output; index: number }) {
   switch (output.output_type) {
     case "stream":
-      return <Stream output={output} index={index} />;
+      return isEmpty(output) ? null : <Stream output={output} index={index} />;
     case "error":
       return <ErrorView output={output} />;
     case "notice":
@@ -86,6 +86,11 @@ function One({ output, index }: { output: Output; index: number }) {
     default:
       return <div class="out-notice">This page is older than the hub and cannot show this output. Reload it.</div>;
   }
+}
+
+/** A text that was printed and taken back (a progress line that erases itself) stays as an output without text. */
+function isEmpty(output: Output): boolean {
+  return output.output_type === "stream" && !output.text && !output.tail && !output.omitted && !output.limit_reached;
 }
 
 function summary(list: readonly Output[]): string {
