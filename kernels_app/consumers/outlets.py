@@ -12,8 +12,11 @@ from typing import Any
 import msgspec
 
 from kernels_app.bus.channel_messages import pack_message, to_json_form
-from kernels_app.errors import HubError
+from kernels_app.errors import HubError, TooSlow
 from kernels_app.relay.direct_socket import DirectSocket
+
+# A client that is told that it is too slow has so long to read that.
+LINGER_S = 30.0
 
 # Called when the socket is to end: in good order (None) or with an error.
 End = Callable[[HubError | None], None]
@@ -47,6 +50,8 @@ class DirectOutlet:
         self.put([(self._socket.certain, loss_message(count))])
 
     def end(self, error: HubError | None) -> None:
+        if isinstance(error, TooSlow):
+            self._socket.linger(LINGER_S)
         self._end(error)
 
 
@@ -91,6 +96,10 @@ class AsgiOutlet:
         self.put([(self._sent_seq, loss_message(count))])
 
     def end(self, error: HubError | None) -> None:
+        if isinstance(error, TooSlow):
+            self._waiting.clear()  # it would wait for its reader
+            self._end(error)
+            return
         self._ending = (error,)
         self._woken.set()
 

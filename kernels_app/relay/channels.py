@@ -28,7 +28,7 @@ from kernels_app.bus.relay_envelopes import (
     Say,
 )
 from kernels_app.bus.transport import Transport
-from kernels_app.errors import Conflict, HubError
+from kernels_app.errors import Conflict, HubError, TooSlow
 from kernels_app.relay.mailbox import WebMailbox, mailbox_of_this_loop
 from kernels_app.relay.node_link import NodeLink
 
@@ -38,6 +38,8 @@ log = structlog.get_logger(__name__)
 HIGH_BYTES = 4 * 1024 * 1024
 LOW_BYTES = 512 * 1024
 REPORT_S = 0.5
+# A client that is behind and has taken nothing for so long is told, and comes back for the rest when it can.
+SLOW_S = 20.0
 
 
 class ChannelOutlet(Protocol):
@@ -79,6 +81,21 @@ class ChannelClient:
         self.is_behind = False
         self.is_fetching = False
         self.reported_seq = -1
+        self.is_ended = False
+        self._taken = (0, -1)
+        self._taken_s = 0.0
+
+    def is_too_slow(self, now_s: float) -> bool:
+        """Whether it has taken nothing of what waits for it for too long. Asked regularly."""
+        taken = (self.outlet.waiting_bytes(), self.outlet.sent_seq())
+        if not self.is_behind or taken[0] < LOW_BYTES or taken != self._taken:
+            self._taken, self._taken_s = taken, now_s
+            return False
+        return now_s - self._taken_s > SLOW_S
+
+    def end(self, error: HubError | None) -> None:
+        self.is_ended = True
+        self.outlet.end(error)
 
     def final_seq(self, *, in_good_order: bool) -> int:
         return max(self.outlet.final_seq(in_good_order=in_good_order), self.reported_seq)
@@ -99,7 +116,7 @@ class KernelFeed:
 
     def drained(self, client: ChannelClient) -> None:
         """The client's socket has sent most of what it had."""
-        if not client.is_behind or client.is_fetching or client.seq is None:
+        if not client.is_behind or client.is_fetching or client.is_ended or client.seq is None:
             return
         if client.outlet.waiting_bytes() < LOW_BYTES:
             client.is_fetching = True
@@ -182,7 +199,7 @@ class KernelFeed:
 
     def _end_if_done(self, client: ChannelClient) -> None:
         if self.gone_reason is not None and not client.is_behind:
-            client.outlet.end(None)
+            client.end(None)
 
 
 class ChannelRelay:
@@ -213,7 +230,7 @@ class ChannelRelay:
         replaced = feed.clients.get(client.key)
         if replaced is not None:
             client.reported_seq = replaced.final_seq(in_good_order=False)
-            replaced.outlet.end(Conflict("This client connected again elsewhere."))
+            replaced.end(Conflict("This client connected again elsewhere."))
         feed.clients[client.key] = client
         link.add(Join(kernel_id, client.key, client.reported_seq))
         if self._reporter is None or self._reporter.done():
@@ -291,11 +308,15 @@ class ChannelRelay:
                 feed.link.add(Join(feed.kernel_id, client.key, seq))
 
     async def _report(self) -> None:
-        """Tells the nodes what clients have, so that they need not keep it."""
+        """Tells the nodes what clients have, so that they need not keep it; and clients that they are too slow."""
+        loop = asyncio.get_running_loop()
         while self._feeds:
             await asyncio.sleep(REPORT_S)
-            for feed in self._feeds.values():
-                for client in feed.clients.values():
+            for feed in self.feeds():
+                for client in list(feed.clients.values()):
+                    if not client.is_ended and client.is_too_slow(loop.time()):
+                        log.warning("channels_client_too_slow", kernel_id=feed.kernel_id)
+                        client.end(TooSlow())
                     seq = client.outlet.sent_seq()
                     if seq > client.reported_seq:
                         client.reported_seq = seq

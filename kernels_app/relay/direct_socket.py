@@ -55,6 +55,10 @@ class ServerSide(Protocol):
         """The server's own protocol reads again."""
         ...
 
+    def linger(self, seconds: float) -> None:
+        """Once the server closes the connection: for so long the client may take what was written, and answer."""
+        ...
+
 
 class DirectSocket:
     """`on_message(is_text, payload)` and `on_drained()` are called on the event loop."""
@@ -130,20 +134,26 @@ class DirectSocket:
         if self._certain < self._written and self._likely >= self._pinged and self._server.is_open():
             self._server.write([self._ping(self._written, self._written)])
 
+    def linger(self, seconds: float) -> None:
+        """Before the connection is closed: a client that comes to read again within so long gets what was written,
+        and what it has is known."""
+        if self._server.is_open():
+            self._server.write([self._ping(self._written, self._written)])
+            self._server.linger(seconds)
+
     def _ping(self, before: int, after: int) -> bytes:
         self._pinged = max(after, 0)
         self._pinged_s = self._clock()
         return _PING_HEAD + _PING.pack(_MARK, max(before, 0), self._pinged)
 
     def _receive(self, data: bytes) -> None:
-        if self._reader is None or not self._server.is_open():
+        if self._reader is None:
             self._server.pass_on(data)
             return
         for kind, payload in self._reader.feed(data):
-            if kind is Kind.BINARY:
-                self._on_message(False, payload)
-            elif kind is Kind.TEXT:
-                self._on_message(True, payload)
+            if kind is Kind.BINARY or kind is Kind.TEXT:
+                if self._server.is_open():  # one that is being closed says nothing more, but answers pings
+                    self._on_message(kind is Kind.TEXT, payload)
             elif kind is Kind.PONG:
                 self._hear_pong(payload)
             else:
@@ -225,6 +235,9 @@ class _DaphneSide:
     def give_back(self) -> None:
         self._protocol.__dict__.pop("dataReceived", None)
 
+    def linger(self, seconds: float) -> None:
+        self._protocol.closeHandshakeTimeout = seconds
+
     # As Twisted's push producers have it
 
     def pauseProducing(self) -> None:  # Twisted's name
@@ -277,6 +290,9 @@ class _AsyncioSide:
     def give_back(self) -> None:
         self._protocol.__dict__.pop("data_received", None)
         self._renew()
+
+    def linger(self, seconds: float) -> None:
+        self._protocol.close_timeout = seconds
 
     def _renew(self) -> None:
         # uvloop keeps the methods it found when the protocol was set.

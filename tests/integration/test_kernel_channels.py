@@ -89,21 +89,16 @@ class Conversation:
     def __init__(self, msg_id: str) -> None:
         self.msg_id = msg_id
         self.messages: list[Message] = []
+        self._left = {"execute_reply", "idle"}  # in any order: they come on different channels of the kernel
 
     def read(self, client: ChannelClient, enough: Callable[[], bool] = lambda: False) -> None:
         """Until all has come, or enough."""
-        while not (self.is_whole or enough()):
+        while self._left and not enough():
             message = client.receive()
             if message.parent_id == self.msg_id:
                 self.messages.append(message)
-
-    @property
-    def is_whole(self) -> bool:
-        kinds = [
-            message.content["execution_state"] if message.type == "status" else message.type
-            for message in self.messages[-2:]
-        ]
-        return sorted(kinds) == ["execute_reply", "idle"]
+                is_status = message.type == "status"
+                self._left.discard(message.content["execution_state"] if is_status else message.type)
 
     @property
     def ids(self) -> list[str]:

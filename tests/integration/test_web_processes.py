@@ -11,7 +11,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from tests.channel_client import Closed
+from tests.channel_client import ChannelClient, Closed
 from tests.integration.test_kernel_channels import (
     FORMS,
     Conversation,
@@ -31,8 +31,8 @@ from tests.integration.test_kernel_channels import (
     test_the_rest_answers_as_jupyter_does,
     test_what_is_no_message_ends_that_socket_with_a_reason,
 )
-from tests.integration.web_processes import Balancer, daphne, uvicorn, web_process
-from tests.live_hub import LiveHub, free_port
+from tests.integration.web_processes import Balancer, daphne, impatient, uvicorn, web_process
+from tests.live_hub import LiveHub, free_port, wait_for
 
 __all__ = [
     "hub",
@@ -116,6 +116,45 @@ def test_who_leaves_in_the_middle_and_comes_back_to_any_process_gets_the_same_by
 @FORMS
 def test_a_large_output_arrives_whole_here_too(server: Server, kernel_id: str, is_v1: bool) -> None:
     large_output_arrives(server, kernel_id, is_v1=is_v1, size=5_000_000)
+
+
+@pytest.fixture(scope="module")
+def impatient_server(hub: LiveHub) -> Iterator[Server]:
+    port = free_port()
+    with web_process(hub, impatient(port, slow_s=1.0), port):
+        yield Server(hub, port)
+
+
+@FORMS
+def test_who_never_reads_is_told_and_goes_on_from_where_it_was(
+    hub: LiveHub, impatient_server: Server, is_v1: bool
+) -> None:
+    server, count = impatient_server, 400
+    kernel = server.start()
+    slow = ChannelClient(
+        f"{server.url}api/kernels/{kernel}/channels",
+        token=server.token,
+        is_v1=is_v1,
+        timeout_s=60,
+        receive_buffer_bytes=64 * 1024,
+    )
+    slow.replies_to(slow.execute("1"))
+    talk = Conversation(slow.execute(f"for i in range({count}): print(f'{{i:5}}' * 8_000, flush=True)"))
+    with server.connect(kernel) as other:
+        marked = other.execute("print('the other')")
+        assert streamed(other.replies_to(marked)) == "the other\n", "nobody else waits"
+    log_path = hub.data_dir / "logs" / f"web-{server.http.base_url.port}.log"
+    told = f"channels_client_too_slow' kernel_id='{kernel}'"
+    wait_for("it is told", lambda: told in log_path.read_text(), timeout_s=60)
+    with pytest.raises(Closed) as closed:
+        talk.read(slow)
+    assert closed.value.code == 4408
+    assert len(talk.messages) < count, "there was more than it was told of"
+    with server.connect(kernel, slow.session_id, is_v1=is_v1) as again:
+        talk.read(again)
+    assert streamed(talk.messages) == "".join(f"{i:5}" * 8_000 + "\n" for i in range(count))
+    assert len(set(talk.ids)) == len(talk.ids)
+    server.http.delete(f"api/kernels/{kernel}")
 
 
 def test_who_was_at_a_killed_web_process_misses_nothing_at_another(hub: LiveHub) -> None:

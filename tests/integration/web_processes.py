@@ -20,6 +20,16 @@ def daphne(port: int) -> tuple[str, ...]:
     return web_command("--bind", "127.0.0.1", "--port", str(port))
 
 
+def impatient(port: int, slow_s: float) -> tuple[str, ...]:
+    """As the hub's own, with clients of kernels found too slow sooner."""
+    _, _, module, *words = daphne(port)
+    program = (
+        "import runpy, sys; from kernels_app.relay import channels; "
+        f"channels.SLOW_S = {slow_s}; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    )
+    return (sys.executable, "-c", program, *words)
+
+
 def uvicorn(port: int) -> tuple[str, ...]:
     words = (
         "--ws",

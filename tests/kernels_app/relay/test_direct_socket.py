@@ -14,9 +14,11 @@ class RecordingSide:
         self.passed_on: list[bytes] = []
         self.receive: Callable[[bytes], None] = lambda data: None
         self.was_given_back = False
+        self.is_closing = False
+        self.linger_s = 0.0
 
     def is_open(self) -> bool:
-        return True
+        return not self.is_closing
 
     def write(self, parts: list[bytes]) -> None:
         self.written += b"".join(parts)
@@ -32,6 +34,9 @@ class RecordingSide:
 
     def give_back(self) -> None:
         self.was_given_back = True
+
+    def linger(self, seconds: float) -> None:
+        self.linger_s = seconds
 
     def frames(self) -> list[tuple[int, bytes]]:
         """What was written since the last call: opcode and payload."""
@@ -109,3 +114,18 @@ async def test_messages_are_heard_and_the_unusual_goes_to_the_server() -> None:
     assert (side.passed_on[-1], side.was_given_back) == (too_long, True)
     side.receive(frame_head(TEXT, 0))
     assert side.passed_on[-1] == frame_head(TEXT, 0)
+
+
+async def test_what_a_client_reads_while_it_is_being_closed_counts_and_what_it_says_does_not() -> None:
+    socket, side, heard = connected()
+    socket.send([(1, "a"), (2, "b")])
+    socket.linger(7.0)
+    assert side.linger_s == 7.0
+    pings = [payload for opcode, payload in side.frames() if opcode == PING]
+    side.is_closing = True
+    assert socket.certain < 2
+    side.receive(masked_frame(TEXT, b"no more"))
+    side.receive(b"".join(masked_frame(PONG, payload) for payload in pings))
+    assert (socket.certain, heard, side.passed_on) == (2, [], [])
+    socket.linger(9.0)  # too late: nothing is written behind the closing frame
+    assert (side.frames(), side.linger_s) == ([], 7.0)
