@@ -7,7 +7,7 @@ import sys
 
 def main() -> int:
     if sys.argv[1:2] == ["hub"]:
-        # The parent of all programs stays small: it loads no Django.
+        # The parent of all programs: it loads Django for them, and uses it in none of its own work.
         from zasper_hub.embedded.main import main as run_hub
 
         return run_hub()

@@ -130,17 +130,21 @@ class LiveHub:
 
     def pid_of(self, program: str) -> int:
         """Process id of `web`, `recorder`, `worker`, `node` or `valkey`."""
+        # Forked programs have a name; where nothing can be forked, and for the others, the module says it.
         marks = {
-            "web": "web_server",
-            "recorder": "recorder",
-            "worker": "celery",
-            "node": "kernels_app.node",
-            "valkey": "-server",
+            "web": ("web", "zasper_hub.web_server"),
+            "recorder": ("recorder",),
+            "worker": ("worker", "zasper_hub.celery_worker"),
+            "node": ("kernels_app.node",),
+            "valkey": (),
         }
         assert self._process is not None
         for child in psutil.Process(self._process.pid).children():
             with contextlib.suppress(psutil.Error):
-                if any(marks[program] in word for word in child.cmdline()):
+                words = child.cmdline()
+                if program == "valkey" and words and words[0].endswith("-server"):
+                    return child.pid
+                if any(word in marks[program] for word in words):
                     return child.pid
         raise AssertionError(f"{program} is not running")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -50,6 +51,11 @@ def test_first_start_stop_and_second_start(tmp_path: Path) -> None:
             )
         everybody = hub.processes()
         assert len(everybody) >= 6  # five programs and a kernel
+        for program in ("web", "recorder", "worker"):
+            process = psutil.Process(hub.pid_of(program))
+            assert process.cmdline()[:2] == ["zasper-hub", program], "forked from the parent"
+            shared = files_of(process) & files_of(everybody[0].parent())
+            assert len(shared) == (1 if program == "web" else 0), "the listening socket alone"
         assert hub.interrupt() <= 10
         _, alive = psutil.wait_procs(everybody, timeout=1)
         assert [process.cmdline() for process in alive] == []
@@ -62,6 +68,32 @@ def test_first_start_stop_and_second_start(tmp_path: Path) -> None:
         assert hub.output_path.read_text(encoding="utf-8").count("First start") == 1
     finally:
         hub.stop()
+
+
+def files_of(process: psutil.Process | None) -> set[str]:
+    """Sockets, pipes and files that are open."""
+    assert process is not None
+    opened = set()
+    for entry in Path(f"/proc/{process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            opened.add(str(entry.readlink()))
+    return {name for name in opened if name.startswith(("socket:", "pipe:", "/")) and name != "/dev/null"}
+
+
+def test_a_database_that_cannot_be_opened_is_told_and_nothing_stays(tmp_path: Path) -> None:
+    hub = LiveHub(tmp_path / "data", environment={"DATABASE_URL": "nonsense://nowhere"})
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "hub"],
+        env=hub.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+    assert done.returncode == 1
+    assert "could not be prepared" in done.stderr
+    assert "nonsense" in done.stderr
+    assert not list((tmp_path / "data" / "logs").glob("web.log")), "no program was started"
 
 
 def test_killing_the_parent_leaves_no_orphan(tmp_path: Path) -> None:

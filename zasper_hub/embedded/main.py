@@ -1,27 +1,39 @@
-"""`manage.py hub`: the whole hub on one machine under one parent. No Django in this process."""
+"""`manage.py hub`: the whole hub on one machine under one parent.
+
+On Linux the parent loads what web, recorder and worker have in common and forks them (`forking.py`); it uses nothing
+of that itself.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import secrets
 import signal
-import subprocess
+import socket
 import sys
+import tempfile
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from pydantic import ValidationError
 
+from zasper_hub.embedded.forking import Forker, can_fork
 from zasper_hub.embedded.layout import Layout, StartRefused, listen, lock_data_dir, prepare_layout
-from zasper_hub.embedded.programs import hub_environment, hub_programs, valkey_program
-from zasper_hub.embedded.supervisor import Child, log_tail, stop_all
-from zasper_hub.settings.environment import BASE_DIR, Environment, read_environment
+from zasper_hub.embedded.programs import (
+    Program,
+    hub_environment,
+    hub_programs,
+    prepare_program,
+    valkey_program,
+)
+from zasper_hub.embedded.supervisor import Child, Starter, log_tail, start_process, stop_all
+from zasper_hub.settings.environment import Environment, read_environment
 
 READY_TIMEOUT_S = 60
 VALKEY_TIMEOUT_S = 60  # a large append-only file takes its time to load
@@ -71,70 +83,97 @@ class Prepared:
     database_copy: str | None
 
 
-def prepare_database(layout: Layout, environment: dict[str, str]) -> Prepared:
+async def prepare_database(layout: Layout, program: Program, start: Starter, stop: asyncio.Event) -> Prepared:
     """Migrate after a copy of the database, make the first administrator, collect static files.
+
+    Ends early, as Ctrl-C ends a command, when `stop` is set; what was not done is done at the next start.
 
     Raises:
         StartRefused: one of them failed; the message ends with what it printed.
     """
     # The database is opened by a process of its own: this one stays small.
-    done = subprocess.run(
-        [sys.executable, str(BASE_DIR / "manage.py"), "prepare"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-6:])
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = await start(program, output, errors)
+        done, stopped = asyncio.ensure_future(process.wait()), asyncio.ensure_future(stop.wait())
+        await asyncio.wait({done, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not done.done():
+            process.send_signal(signal.SIGINT)
+        code = await done
+        printed, told = (_text_of(file) for file in (output, errors))
+    if stop.is_set():
+        return Prepared(None, None)
+    if code != 0:
+        tail = "\n".join((told or printed).strip().splitlines()[-6:])
         raise StartRefused(f"The database in {layout.data_dir} could not be prepared:\n{tail}")
-    return Prepared(**json.loads(done.stdout.strip().splitlines()[-1]))
+    return Prepared(**json.loads(printed.strip().splitlines()[-1]))
 
 
-def _is_ready(url: str) -> bool:
+def _text_of(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
+
+
+async def _is_ready(listener: socket.socket, path: str) -> bool:
+    # By hand, and by number: this process has no threads, which libraries and the search for a name wait in.
+    host, port = listener.getsockname()[:2]
+    writer = None
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
+        async with asyncio.timeout(2):
+            reader, writer = await asyncio.open_connection(local_host(host), port)
+            writer.write(f"GET {path}/readyz HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+            return b" 200 " in await reader.readline()
+    except (OSError, TimeoutError):
         return False
+    finally:
+        if writer is not None:
+            writer.close()
 
 
-async def wait_until_ready(url: str) -> bool:
+async def wait_until_ready(listener: socket.socket, path: str) -> bool:
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
-        if await asyncio.to_thread(_is_ready, url):
+        if await _is_ready(listener, path):
             return True
         await asyncio.sleep(0.2)
     return False
 
 
+def local_host(host: str) -> str:
+    """How this machine reaches what listens there."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
 def shown_url(environment: Environment) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(environment.hub_host, environment.hub_host)
-    return f"http://{host}:{environment.hub_port}{environment.hub_base_path}"
+    host = local_host(environment.hub_host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{environment.hub_port}{environment.hub_base_path}"
 
 
-async def run_hub(layout: Layout, environment: Environment) -> int:
+async def run_hub(
+    layout: Layout,
+    environment: Environment,
+    hub: dict[str, str],
+    listener: socket.socket,
+    start: Starter,
+) -> int:
     """Start everything, stay until told to end, end everything; the exit code."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    listener = listen(environment.hub_host, environment.hub_port)
-    key = secret_key_of(layout, environment)
     children: list[Child] = []
 
-    async def add(child: Child) -> None:
+    async def add(program: Program) -> None:
+        child = Child(program, layout.logs_dir / f"{program.name}.log", say, start)
         children.append(child)
         await child.start()
 
     try:
         if environment.redis_url is None:
             layout.valkey_socket.unlink(missing_ok=True)
-            await add(Child(valkey_program(layout), layout.logs_dir / "valkey.log", say))
+            await add(valkey_program(layout))
             await wait_for_valkey(layout.valkey_socket)
-        prepared = await asyncio.to_thread(
-            prepare_database, layout, hub_environment(layout, environment, key)
-        )
+        prepared = await prepare_database(layout, prepare_program(hub), start, stop)
         if prepared.database_copy is not None:
             say(f"An upgrade. The database of before is kept: {prepared.database_copy}")
         if prepared.generated_password is not None:
@@ -144,9 +183,9 @@ async def run_hub(layout: Layout, environment: Environment) -> int:
             )
             say("  It is shown this once; change it on the account page.\n")
         if not stop.is_set():
-            for program in hub_programs(layout, environment, key, listener_fd=listener.fileno()):
-                await add(Child(program, layout.logs_dir / f"{program.name}.log", say))
-        await _watch(stop, shown_url(environment), children, layout)
+            for program in hub_programs(layout, environment, hub, listener_fd=listener.fileno()):
+                await add(program)
+        await _watch(stop, environment, listener, children, layout)
     finally:
         say("Ending …")
         await stop_all(children)
@@ -155,14 +194,20 @@ async def run_hub(layout: Layout, environment: Environment) -> int:
     return 0
 
 
-async def _watch(stop: asyncio.Event, url: str, children: list[Child], layout: Layout) -> None:
+async def _watch(
+    stop: asyncio.Event,
+    environment: Environment,
+    listener: socket.socket,
+    children: list[Child],
+    layout: Layout,
+) -> None:
     """Say when the hub is ready, or what keeps it from that; return when told to end."""
     stopped = asyncio.create_task(stop.wait())
     while not stop.is_set():
-        ready = asyncio.create_task(wait_until_ready(url))
+        ready = asyncio.create_task(wait_until_ready(listener, environment.hub_base_path))
         await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if ready.done() and ready.result():
-            say(f"Zasper Hub is ready: {url}   (Ctrl-C ends it)")
+            say(f"Zasper Hub is ready: {shown_url(environment)}   (Ctrl-C ends it)")
             await stopped
         elif not stop.is_set():
             say(f"The hub is not ready after {READY_TIMEOUT_S} s; it goes on trying. What its programs say:")
@@ -170,6 +215,22 @@ async def _watch(stop: asyncio.Event, url: str, children: list[Child], layout: L
                 log = layout.logs_dir / f"{child.program.name}.log"
                 say(f"  {child.program.name}:\n{log_tail(log, 5)}")
         ready.cancel()
+
+
+def load_forker(hub: dict[str, str]) -> Forker | None:
+    """None where programs have to be started one by one: not on Linux, or what they have in common does not load.
+
+    Then each says itself what is wrong, the first of them when it prepares the database.
+    """
+    if not can_fork():
+        return None
+    forker = Forker(say)
+    try:
+        forker.load(hub)
+    except Exception:
+        logging.getLogger(__name__).debug("nothing is forked", exc_info=True)
+        return None
+    return forker
 
 
 def main() -> int:
@@ -186,8 +247,14 @@ def main() -> int:
         return 1
     try:
         layout = prepare_layout(environment.hub_data_dir)
-        with lock_data_dir(layout):
-            return asyncio.run(run_hub(layout, environment))
+        with lock_data_dir(layout), listen(environment.hub_host, environment.hub_port) as listener:
+            hub = hub_environment(layout, environment, secret_key_of(layout, environment))
+            forker = load_forker(hub)
+            start = start_process if forker is None else forker.start
+            work = run_hub(layout, environment, hub, listener, start)
+            return asyncio.run(work) if forker is None else forker.run(work)
     except StartRefused as error:
         sys.stderr.write(f"The hub does not start. {error}\n")
         return 1
+    except KeyboardInterrupt:  # before there was anything to end in order
+        return 128 + signal.SIGINT

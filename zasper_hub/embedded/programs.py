@@ -31,6 +31,8 @@ class Program:
     stop_rank: int
     stop_timeout_s: float
     inherited_fds: tuple[int, ...] = ()
+    # From the parent, which has loaded what these programs have in common.
+    is_forked: bool = False
 
 
 def hub_environment(layout: Layout, environment: Environment, secret_key: str) -> dict[str, str]:
@@ -89,6 +91,12 @@ def valkey_program(layout: Layout) -> Program:
     )
 
 
+def prepare_program(hub: Mapping[str, str]) -> Program:
+    """Ends by itself: the database, the first administrator and static files are ready then."""
+    command = (sys.executable, str(BASE_DIR / "manage.py"), "prepare")
+    return Program("prepare", command, hub, stop_rank=0, stop_timeout_s=5, is_forked=True)
+
+
 def web_command(*listening: str) -> tuple[str, ...]:
     """`listening` are Daphne's own words for where: `--fd 5`, or `--bind 0.0.0.0 --port 8000`."""
     return (
@@ -111,21 +119,21 @@ def recorder_command() -> tuple[str, ...]:
 
 
 def hub_programs(
-    layout: Layout, environment: Environment, secret_key: str, *, listener_fd: int
+    layout: Layout, environment: Environment, hub: Mapping[str, str], *, listener_fd: int
 ) -> list[Program]:
-    """web, recorder, worker and node."""
-    hub = hub_environment(layout, environment, secret_key)
+    """web, recorder, worker and node; `hub` is the environment of the first three."""
     web, recorder, worker, node = (metrics_environment(environment, offset) for offset in range(4))
     return [
         Program(
             "web",
             web_command("--fd", str(listener_fd)),
-            hub | web,
+            {**hub, **web},
             stop_rank=0,
             stop_timeout_s=3,
             inherited_fds=(listener_fd,),
+            is_forked=True,
         ),
-        Program("worker", worker_command(), hub | worker, stop_rank=0, stop_timeout_s=3),
+        Program("worker", worker_command(), {**hub, **worker}, stop_rank=0, stop_timeout_s=3, is_forked=True),
         Program(
             "node",
             (sys.executable, "-m", "kernels_app.node"),
@@ -137,8 +145,9 @@ def hub_programs(
         Program(
             "recorder",
             recorder_command(),
-            hub | recorder,
+            {**hub, **recorder},
             stop_rank=1,
             stop_timeout_s=2,
+            is_forked=True,
         ),
     ]

@@ -9,8 +9,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import IO, Protocol
 
 from zasper_hub.embedded.programs import Program
 from zasper_hub.settings.environment import BASE_DIR
@@ -23,20 +24,67 @@ MAX_LOG_BYTES = 10 * 1024 * 1024
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def _die_with_parent() -> None:
-    """In the child, before exec: end with the parent, however it ends."""
+def die_with_parent() -> None:
+    """In the child: end with the parent, however it ends."""
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def prctl(option: int, value: int | bytes) -> None:
+    """Nothing where Linux is not."""
     if _libc is not None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        _libc.prctl(option, value, 0, 0, 0)
+
+
+class Process(Protocol):
+    """A running program, as `asyncio.subprocess` has it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    async def wait(self) -> int:
+        """The exit code; minus the number of the signal that ended it."""
+
+    def send_signal(self, signal: int, /) -> None: ...
+
+
+# A program with the files that its standard output and standard error go to.
+Starter = Callable[[Program, IO[bytes], IO[bytes]], Awaitable[Process]]
+
+
+async def start_process(program: Program, output: IO[bytes], errors: IO[bytes]) -> Process:
+    """A process that begins with the program's own executable.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    return await asyncio.create_subprocess_exec(
+        *program.command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=errors,
+        env=dict(program.environment),
+        cwd=BASE_DIR,
+        # Its own session: Ctrl-C in the terminal reaches the parent alone, which ends all in order.
+        start_new_session=True,
+        pass_fds=program.inherited_fds,
+        preexec_fn=die_with_parent,
+    )
 
 
 class Child:
     """One program and the process that runs it at the moment."""
 
-    def __init__(self, program: Program, log_path: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, program: Program, log_path: Path, say: Callable[[str], None], start: Starter = start_process
+    ) -> None:
         self.program = program
         self._log_path = log_path
         self._say = say
-        self._process: asyncio.subprocess.Process | None = None
+        self._start = start
+        self._process: Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
         self.restart_count = 0
@@ -58,18 +106,7 @@ class Child:
         if self._log_path.exists() and self._log_path.stat().st_size > MAX_LOG_BYTES:
             self._log_path.replace(self._log_path.with_suffix(".log.1"))
         with self._log_path.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self.program.command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=dict(self.program.environment),
-                cwd=BASE_DIR,
-                # Its own session: Ctrl-C in the terminal reaches the parent alone, which ends all in order.
-                start_new_session=True,
-                pass_fds=self.program.inherited_fds,
-                preexec_fn=_die_with_parent,
-            )
+            self._process = await self._start(self.program, log, log)
 
     async def _look_after(self) -> None:
         failures = 0
@@ -100,7 +137,7 @@ class Child:
         process = self._process
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.terminate()
+                process.send_signal(signal.SIGTERM)
             try:
                 await asyncio.wait_for(process.wait(), self.program.stop_timeout_s)
             except TimeoutError:
