@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.channel_client import ChannelClient, Closed, Message
+from tests.integration.web_processes import Balancer
 from tests.live_hub import LiveHub, running_hub, wait_for
 
 pytestmark = pytest.mark.integration
@@ -31,6 +32,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveHub]:
 
 class Server:
     """The Jupyter-compatible server of a new project, at the hub's own port or another that leads to it."""
+
+    balancer: Balancer | None = None  # if one is before it
 
     def __init__(self, hub: LiveHub, port: int | None = None) -> None:
         self.token = hub.token()

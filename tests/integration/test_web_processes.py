@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import re
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -14,6 +16,8 @@ from websockets.sync.client import connect
 from tests.channel_client import ChannelClient, Closed
 from tests.integration.test_kernel_channels import (
     FORMS,
+    LINE_COUNT,
+    STALL_S,
     Conversation,
     Server,
     hub,
@@ -59,8 +63,10 @@ def server(request: pytest.FixtureRequest, hub: LiveHub) -> Iterator[Server]:
             yield Server(hub, port)
     else:
         with web_process(hub, daphne(port), port), Balancer([hub.port, port]).running() as balancer:
-            yield Server(hub, balancer.port)
-            assert max(balancer.counts.values()) - min(balancer.counts.values()) <= 1, (
+            made = Server(hub, balancer.port)
+            made.balancer = balancer
+            yield made
+            assert abs(balancer.taken.count(hub.port) - balancer.taken.count(port)) <= 1, (
                 "both were asked, in turn"
             )
 
@@ -106,16 +112,40 @@ def test_documents_and_runs_have_their_sockets_here_too(hub: LiveHub, server: Se
         assert "by a socket" in json.dumps(operations)
 
 
+def test_tries_of_links_are_counted_over_all_processes(hub: LiveHub, server: Server) -> None:
+    here = str(server.http.base_url).partition("/jupyter/")[0]
+    addresses = itertools.cycle([here, f"http://127.0.0.1:{hub.port}"])
+    with httpx.Client(timeout=30) as browser:
+        page = browser.get(f"{here}/accounts/login/").text
+        [proof] = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[:1]
+        form = {"csrfmiddlewaretoken": proof}
+        for _ in range(200):
+            answer = browser.post(f"{next(addresses)}/accounts/join/there-is-no-such-link/", data=form)
+            if answer.status_code == 429:
+                break
+            assert answer.status_code == 404, answer.text
+        for address in (next(addresses), next(addresses)):
+            answer = browser.post(f"{address}/accounts/join/there-is-no-such-link/", data=form)
+            assert answer.status_code == 429, "who was refused by one is refused by the other"
+
+
 @FORMS
 def test_who_leaves_in_the_middle_and_comes_back_to_any_process_gets_the_same_bytes_once(
     server: Server, kernel_id: str, is_v1: bool
 ) -> None:
-    stall_and_return(server, kernel_id, is_v1=is_v1, line_count=3_000)
+    """The whole of it behind the balancer, where who comes back is given to the process they were not at."""
+    is_whole = server.balancer is not None and is_v1
+    line_count, stall_s = (LINE_COUNT, STALL_S) if is_whole else (3_000, 0.0)
+    stall_and_return(server, kernel_id, is_v1=is_v1, line_count=line_count, stall_s=stall_s)
+    if server.balancer is not None:
+        *_, first, second = server.balancer.taken
+        assert first != second
 
 
 @FORMS
 def test_a_large_output_arrives_whole_here_too(server: Server, kernel_id: str, is_v1: bool) -> None:
-    large_output_arrives(server, kernel_id, is_v1=is_v1, size=5_000_000)
+    size = 100_000_000 if server.balancer is not None and not is_v1 else 5_000_000
+    large_output_arrives(server, kernel_id, is_v1=is_v1, size=size)
 
 
 @pytest.fixture(scope="module")

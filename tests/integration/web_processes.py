@@ -80,7 +80,8 @@ class Balancer:
 
     def __init__(self, ports: list[int]) -> None:
         self.port = 0
-        self.counts = dict.fromkeys(ports, 0)
+        self.taken: list[int] = []  # which port each connection was given to
+        self._ports = ports
         self._turn = itertools.cycle(ports)
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
@@ -110,10 +111,10 @@ class Balancer:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.CancelledError):
-            for port in itertools.islice(self._turn, len(self.counts)):
+            for port in itertools.islice(self._turn, len(self._ports)):
                 with contextlib.suppress(ConnectionRefusedError):
                     there, here = await asyncio.open_connection("127.0.0.1", port)
-                    self.counts[port] += 1
+                    self.taken.append(port)
                     await asyncio.gather(_copy(reader, here), _copy(there, writer))
                     return
         writer.close()

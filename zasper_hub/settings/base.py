@@ -159,6 +159,14 @@ CHANNEL_LAYERS = {
     }
 }
 
+CACHES = {
+    # What limits tries from one address, counted over all web processes.
+    "default": {
+        "BACKEND": "zasper_hub.accounts.shared_cache.SharedCache",
+        "LOCATION": _redis_database(REDIS_URL, 3),
+    }
+}
+
 CELERY_BROKER_URL: str = (
     _redis_database(REDIS_URL, 1).replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
 )

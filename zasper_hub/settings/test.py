@@ -13,6 +13,7 @@ if "sqlite3" in DATABASES["default"]["ENGINE"]:
     # A file, as a running hub has one: threads of a shared memory database lock each other out at once.
     DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
 BUS_URL = "memory://tests"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
