@@ -47,3 +47,8 @@ def test_slugs_are_short_distinct_and_made_of_safe_letters(name: str) -> None:
 
 def test_a_name_without_latin_letters_still_gets_a_slug() -> None:
     assert list(islice(slugs_for("数据", "project"), 2)) == ["project", "project-2"]
+
+
+def test_no_address_has_the_word_that_vscode_takes_for_a_jupyterhub() -> None:
+    assert list(islice(slugs_for("User", "project"), 2)) == ["user-2", "user-3"]
+    assert next(slugs_for("Users", "project")) == "users"

@@ -11,6 +11,8 @@ from zasper_hub.accounts.errors import Invalid
 
 MAX_NAME_LENGTH = 100
 MAX_SLUG_LENGTH = 64
+# VS Code takes an address with /user/ in it for a JupyterHub's, and asks for a password.
+_MISTAKEN_SLUGS = frozenset({"user"})
 
 
 def clean_name(value: str, what: str, *, max_length: int = MAX_NAME_LENGTH) -> str:
@@ -39,7 +41,8 @@ def is_plain_text(value: str) -> bool:
 def slugs_for(name: str, fallback: str) -> Iterator[str]:
     """Slugs to try for a name, best first: `name`, `name-2`, `name-3` … without end."""
     base = slugify(name)[: MAX_SLUG_LENGTH - 8].strip("-_") or fallback
-    yield base
+    if base not in _MISTAKEN_SLUGS:
+        yield base
     number = 2
     while True:
         yield f"{base}-{number}"
