@@ -5,7 +5,8 @@ Source of bodies and status codes: Jupyter Server's REST API and its handlers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 
 from kernels_app.bus.relay_envelopes import connections_key
+from kernels_app.errors import UnknownKernelspec
 from kernels_app.jupyter.bodies import optional_text, optional_uuid
 from kernels_app.models import LIVE_STATES, Kernel, KernelSession, KernelState
 from kernels_app.services.kernels import interrupt_live_kernel, restart_live_kernel, stop_kernel
@@ -112,25 +114,23 @@ def list_sessions(call: Call) -> HttpResponseBase:
 
 @all_sessions.on("POST", Need.EDITOR, Scope.RUN)
 def create_session(call: Call) -> HttpResponseBase:
-    body = call.json_body()
+    body = _session_body(call)
     path = optional_text(body, "path")
-    notebook = body.get("notebook")
-    if path is None and isinstance(notebook, Mapping):  # as clients of long ago have it
-        path = optional_text(notebook, "path")
     if not path:
         raise JupyterError(400, "Missing field in JSON data: path")
     kernel = body.get("kernel")
     kernel = kernel if isinstance(kernel, Mapping) else {}
-    session = open_session(
-        user=call.user,
-        project=call.project,
-        path=path,
-        name=optional_text(body, "name") or "",
-        kind=optional_text(body, "type") or "notebook",
-        kernelspec_name=optional_text(kernel, "name"),
-        kernel_id=optional_uuid(kernel, "id"),
-        environment=_variables(body),
-    )
+    with _unknown_kernelspec_told(kernel):
+        session = open_session(
+            user=call.user,
+            project=call.project,
+            path=path,
+            name=optional_text(body, "name") or "",
+            kind=optional_text(body, "type") or "notebook",
+            kernelspec_name=optional_text(kernel, "name"),
+            kernel_id=optional_uuid(kernel, "id"),
+            environment=_variables(body),
+        )
     return answer(
         _session_model(session, _connection_counts()),
         status=201,
@@ -152,7 +152,7 @@ def show_session(call: Call, session_id: str) -> HttpResponseBase:
 @one_session.on("PATCH", Need.EDITOR, Scope.RUN)
 def patch_session(call: Call, session_id: str) -> HttpResponseBase:
     found = _session(call, session_id)
-    body = call.json_body()
+    body = _session_body(call)
     kernel = body.get("kernel")
     kernel = kernel if isinstance(kernel, Mapping) else {}
     if isinstance(found, Kernel):  # a document's own: it gets a row of its own to be changed
@@ -160,15 +160,16 @@ def patch_session(call: Call, session_id: str) -> HttpResponseBase:
         found = open_session(
             user=call.user, project=call.project, path=found.document.path, kernel_id=found.pk
         )
-    changed = change_session(
-        found,
-        user=call.user,
-        path=optional_text(body, "path"),
-        name=optional_text(body, "name"),
-        kind=optional_text(body, "type"),
-        kernel_id=optional_uuid(kernel, "id"),
-        kernelspec_name=optional_text(kernel, "name"),
-    )
+    with _unknown_kernelspec_told(kernel):
+        changed = change_session(
+            found,
+            user=call.user,
+            path=optional_text(body, "path"),
+            name=optional_text(body, "name"),
+            kind=optional_text(body, "type"),
+            kernel_id=optional_uuid(kernel, "id"),
+            kernelspec_name=optional_text(kernel, "name"),
+        )
     return answer(_session_model(changed, _connection_counts()))
 
 
@@ -180,6 +181,27 @@ def delete_session(call: Call, session_id: str) -> HttpResponseBase:
     else:
         close_session(found)
     return no_content()
+
+
+def _session_body(call: Call) -> dict[str, Any]:
+    """Raises JupyterError: there is none."""
+    body = call.optional_json_body()
+    if body is None:
+        raise JupyterError(400, "No JSON data provided")
+    notebook = body.get("notebook")
+    if isinstance(notebook, Mapping) and "path" in notebook:  # as clients of long ago have it
+        body = {"path": notebook["path"], "type": "notebook", **body}
+    return body
+
+
+@contextmanager
+def _unknown_kernelspec_told(kernel: Mapping[str, Any]) -> Iterator[None]:
+    """As Jupyter Server does it for sessions: 501, with a heading."""
+    try:
+        yield
+    except UnknownKernelspec as error:
+        name = str(kernel.get("name"))[:100]
+        raise JupyterError(501, error.message, short_message=f"{name} not found") from error
 
 
 def _live_kernels(call: Call) -> QuerySet[Kernel]:

@@ -46,6 +46,7 @@ def get_kernelspec(call: Call, name: str) -> HttpResponseBase:
     return answer(_model(call, _spec(call, name)))
 
 
+@resource.on("HEAD", Need.VIEWER, Scope.READ)
 @resource.on("GET", Need.VIEWER, Scope.READ)
 def get_resource(call: Call, name: str, file_name: str) -> HttpResponseBase:
     """A logo."""

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import structlog
 from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
@@ -50,11 +51,14 @@ _STATUS_IN_JUPYTER = {401: 403, 422: 400}
 class JupyterError(Exception):
     """An error with just the words and the status that Jupyter Server has for it."""
 
-    def __init__(self, status: int, message: str, reason: str | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, reason: str | None = None, *, short_message: str | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.reason = reason
+        self.short_message = short_message  # a heading, where Jupyter Server gives one
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,9 @@ class Endpoint:
         try:
             return self._answer(request, jupyter_project, parameters)
         except JupyterError as error:
-            return error_answer(error.status, error.message, error.reason)
+            return error_answer(error.status, error.message, error.reason, error.short_message)
+        except NotSignedIn as error:
+            return _sign_in_page(request, jupyter_project) or hub_error_answer(error)
         except TransportError:
             return hub_error_answer(Unavailable("The hub's message server does not answer. Try again."))
         except HubError as error:
@@ -296,18 +302,37 @@ def hub_error_answer(error: HubError) -> JsonResponse:
     return response
 
 
-def error_answer(status: int, message: str, reason: str | None = None) -> JsonResponse:
-    return JsonResponse({"message": message, "reason": reason}, status=status)
+def error_answer(
+    status: int, message: str, reason: str | None = None, short_message: str | None = None
+) -> JsonResponse:
+    data = {"message": message, "reason": reason}
+    return JsonResponse(
+        data if short_message is None else {**data, "short_message": short_message}, status=status
+    )
+
+
+def _sign_in_page(request: HttpRequest, jupyter_project: str) -> HttpResponseBase | None:
+    """Where a person goes who follows a link to a file with a browser before they sign in; None for programs."""
+    is_page = not request.path.startswith(f"{settings.BASE_PATH}/jupyter/{jupyter_project}/api/")
+    has_token = bool(request.headers.get("Authorization") or request.GET.get("token"))
+    is_browser = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
+    if not is_page or has_token or not is_browser:
+        return None
+    return redirect_to_login(request.get_full_path())
 
 
 def _unknown(call: Call, rest: str) -> HttpResponseBase:
-    """404; but many clients join the server's address and `/api` with two slashes, and are sent to one."""
+    """404; but many clients join the server's address and `/api` with two slashes, and are sent to one. Who asks with
+    a slash at the end is sent to the address without, as Jupyter Server does it."""
     plain = rest.lstrip("/")
+    status = 308
     if plain == rest:
-        raise NotFound("Not Found")
+        plain, status = rest.rstrip("/"), 302
+        if plain == rest or call.request.method not in ("GET", "HEAD"):
+            raise NotFound("Not Found")
     query = call.request.META.get("QUERY_STRING", "")
     target = escaped(call.base_path + plain) + (f"?{query}" if query else "")
-    return HttpResponse(status=308, headers={"Location": target})
+    return HttpResponse(status=status, headers={"Location": target})
 
 
 unknown_address = Endpoint()

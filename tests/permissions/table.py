@@ -186,6 +186,7 @@ JUPYTER: dict[str, Line] = {
     f"GET {JUPYTER_ROOT}/api/kernelspecs": VIEW,
     f"GET {JUPYTER_ROOT}/api/kernelspecs/<str:name>": VIEW,
     f"GET {JUPYTER_ROOT}/kernelspecs/<str:name>/<str:file_name>": VIEW,
+    f"HEAD {JUPYTER_ROOT}/kernelspecs/<str:name>/<str:file_name>": VIEW,
     f"GET {JUPYTER_ROOT}/api/kernels": VIEW,
     f"POST {JUPYTER_ROOT}/api/kernels": RUN,
     f"GET {JUPYTER_ROOT}/api/kernels/<str:kernel_id>": VIEW,

@@ -59,6 +59,7 @@ def test_a_logo_is_a_picture_and_nothing_more(carol: Server, hub_wire: MemorySto
     answer = carol.call("GET", path)
     assert (answer.status_code, answer.content, answer["Content-Type"]) == (200, PNG, "image/png")
     assert answer["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert carol.call("HEAD", path).status_code == 200
     for other in ("kernel.json", "logo-32x32.png", "..%2fkernel.json"):
         assert carol.call("GET", f"kernelspecs/python3/{other}").status_code == 404
     assert carol.call("GET", "kernelspecs/nope/logo-64x64.png").status_code == 404

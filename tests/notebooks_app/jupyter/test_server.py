@@ -68,6 +68,29 @@ def test_two_slashes_before_the_address_are_one(cast: Cast) -> None:
     assert outside["Location"] == "/jupyter/alice/analysis/evil.example/x"
 
 
+def test_who_asks_with_a_slash_at_the_end_is_sent_to_the_address_without(cast: Cast) -> None:
+    bob = Server(cast, cast.bob)
+    answer = bob.call("GET", "api/kernels/?1763856000000")
+    location = "/jupyter/alice/analysis/api/kernels?1763856000000"
+    assert (answer.status_code, answer["Location"]) == (302, location)
+    assert bob.call("GET", "evil.example//")["Location"] == "/jupyter/alice/analysis/evil.example"
+    assert bob.call("POST", "api/kernels/", {}).status_code == 404
+
+
+def test_who_follows_a_link_to_a_file_with_a_browser_signs_in_first(cast: Cast) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    path = "/jupyter/alice/analysis/files/a%20b.txt?download=1"
+    answer = Client().get(path, headers=browser)
+    assert answer.status_code == 302
+    assert answer["Location"] == f"/accounts/login/?next={quote(path)}"
+    assert Client().get("/jupyter/alice/analysis/", headers=browser).status_code == 302
+    # Programs are told, as ever; and so is who has a token that is no good.
+    assert Client().get(path, headers={"accept": "*/*"}).status_code == 403
+    assert Client().get(f"{path}&token=nonsense", headers=browser).status_code == 403
+    assert Client().get("/jupyter/alice/analysis/api/contents", headers=browser).status_code == 403
+    assert Client().post(path, headers=browser).status_code in (403, 405)
+
+
 def test_the_root_leads_a_person_to_the_project(cast: Cast) -> None:
     assert Server(cast, cast.bob).call("GET", "")["Location"] == "/p/alice/analysis"
 
