@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -25,28 +26,37 @@ from notebooks_app.services.storage_quota import measure_in_use
 log = structlog.get_logger(__name__)
 
 
+def end_lives() -> None:
+    """Warns of, and carries out, the ends of idle kernels and of those that have lived long enough."""
+    watch_lives(timezone.now())
+
+
+# In this order; True: has something to do only while there are kernels, which mostly there are none of at night.
+_STEPS: tuple[tuple[Callable[[], object], bool], ...] = (
+    (upkeep.reap_lost_nodes, False),
+    (upkeep.send_again, True),
+    (upkeep.stop_kernels_of_nobody, True),
+    (nodes.tell_draining_nodes, False),
+    (nodes.reap_orphans, False),
+    (end_leftover_runs, False),
+    (fill_places, True),
+    (end_lives, True),
+)
+
+
 @shared_task(name="kernels.watch")
 def watch_kernels() -> None:
-    """Finds lost nodes, commands and runs, fills free places. What needs the message server waits while it is away."""
-    for step in (
-        upkeep.reap_lost_nodes,
-        upkeep.send_again,
-        upkeep.stop_kernels_of_nobody,
-        nodes.tell_draining_nodes,
-        nodes.reap_orphans,
-        end_leftover_runs,
-        fill_places,
-    ):
+    """Finds lost nodes, commands and runs, fills free places, ends what nobody uses. What needs the message server
+    waits while it is away.
+    """
+    has_kernels = Kernel.objects.filter(state__in=LIVE_STATES).exists()
+    for step, is_of_kernels in _STEPS:
+        if is_of_kernels and not has_kernels:
+            continue
         try:
             step()
         except (TransportError, Unavailable) as error:
             log.info("kernels_not_watched", step=step.__name__, error=str(error))
-
-
-@shared_task(name="kernels.watch_lives")
-def watch_kernel_lives() -> None:
-    """Warns of, and carries out, the ends of idle kernels and of those that have lived long enough."""
-    watch_lives(timezone.now())
 
 
 @shared_task(name="kernels.forget_silent_mailboxes")
@@ -93,7 +103,6 @@ def keep_versions() -> None:
 # `expires`: what a worker that was away finds waiting is out of date.
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "kernels-watch": {"task": "kernels.watch", "schedule": 5.0, "options": {"expires": 10}},
-    "kernels-watch-lives": {"task": "kernels.watch_lives", "schedule": 5.0, "options": {"expires": 10}},
     "kernels-forget-silent-mailboxes": {
         "task": "kernels.forget_silent_mailboxes", "schedule": 300.0, "options": {"expires": 300},
     },

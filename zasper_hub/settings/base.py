@@ -115,6 +115,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
     }
+    # A file does not go away as a server does: the worker need not open it for each task, which reads all its tables.
+    CELERY_DB_REUSE_MAX = 100
 
 # The embedded Valkey listens on a socket in the data directory only: no port, no password.
 REDIS_URL: str = (
@@ -170,6 +172,9 @@ CACHES = {
 CELERY_BROKER_URL: str = (
     _redis_database(REDIS_URL, 1).replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
 )
+# How long the worker waits for work before it asks again; what comes meanwhile wakes it. With kombu's own second it
+# would be most of what an idle hub does.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 10}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
