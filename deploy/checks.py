@@ -1,6 +1,8 @@
 """`make test`, `make lint` …: each check is one command; this runs those asked for and sums up.
 
-The Python tests come last, so that the closing lines are pytest's own: all but the browser's, then the browser's.
+Those that compute on one core run two at a time; what each prints comes when it is done. The Python tests have the
+machine to themselves and come last, so that the closing lines are pytest's own: all but the browser's, then the
+browser's.
 """
 
 from __future__ import annotations
@@ -9,7 +11,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,10 +28,10 @@ def npm(*words: str) -> list[str]:
     return [sys.executable, str(ROOT / "deploy" / "bootstrap.py"), "--dev", "--npm", *words]
 
 
-def pytest(marked: str, *, workers: int) -> list[str]:
+def pytest(*words: str, workers: int) -> list[str]:
     """Most tests wait rather than compute, so that more of them than there are cores pass beside each other."""
     parallel = ["-n", str(workers), "--dist", "loadgroup", "--no-loadscope-reorder", "--durations=30"]
-    return [str(BIN / "python"), "-m", "pytest", *parallel, "-m", marked]
+    return [str(BIN / "python"), "-m", "pytest", *parallel, *words]
 
 
 OPENAPI = [
@@ -48,15 +53,25 @@ CHECKS: dict[str, list[tuple[str, list[str]]]] = {
     ],
     "imports": [("import-linter", [str(BIN / "lint-imports")])],
     "frontend": [("vitest", npm("test")), ("size of the first load", npm("run", "check-size"))],
-    "python": [("pytest", pytest("not e2e", workers=3))],
-    "browser": [("pytest in a browser", pytest("e2e", workers=3))],
+    # A worker that does not read the other's test files starts ten seconds of a processor earlier.
+    "python": [("pytest", pytest("--ignore=tests/e2e", workers=3))],
+    "browser": [("pytest in a browser", pytest("tests/e2e", workers=3))],
     "api-types": [
         ("openapi", OPENAPI),
         ("schema.d.ts", npm("run", "api-types")),
     ],
 }
 LIMIT_S = 3600  # a check that hangs is a check that fails
-ALL = ("lint", "types", "imports", "frontend", "python", "browser")
+ALL = (
+    "types",
+    "lint",
+    "imports",
+    "frontend",
+    "python",
+    "browser",
+)  # the longest of those beside each other first
+ALONE = frozenset({"python", "browser"})
+AT_ONCE = 2
 
 
 def install_system_programs() -> None:
@@ -78,30 +93,53 @@ def install_system_programs() -> None:
         print("Without bubblewrap the tests of sandboxes are skipped: apt-get install bubblewrap", flush=True)
 
 
+_printing = threading.Lock()
+
+
+def passes(title: str, command: list[str], *, is_alone: bool) -> bool:
+    """Runs a check. What it prints is shown as it comes when it `is_alone`, else in one piece at its end."""
+    started = time.monotonic()
+    if is_alone:
+        print(f"== {title}", flush=True)
+    with tempfile.TemporaryFile() as printed:
+        output = None if is_alone else printed
+        code, note = 1, ""
+        try:
+            code = subprocess.run(
+                command, cwd=ROOT, check=False, timeout=LIMIT_S, stdout=output, stderr=output
+            ).returncode
+        except subprocess.TimeoutExpired:
+            note = f"== {title}: stopped after {LIMIT_S} s\n"
+        result = f"== {title}: {'ok' if code == 0 else 'FAILED'} ({time.monotonic() - started:.0f} s)"
+        if is_alone:
+            print(f"{note}{result}", flush=True)
+            return code == 0
+        printed.seek(0)
+        text = printed.read().decode("utf-8", errors="replace")
+        with _printing:
+            print(f"== {title}\n{text.strip()}\n{note}{result}", flush=True)
+    return code == 0
+
+
+def failures(name: str) -> list[str]:
+    """The titles of what fails of this name's checks, which run one after the other."""
+    is_alone = name in ALONE
+    return [title for title, command in CHECKS[name] if not passes(title, command, is_alone=is_alone)]
+
+
 def main(names: list[str]) -> int:
     wanted = list(ALL) if names == ["all"] else names
     unknown = [name for name in wanted if name not in CHECKS]
     if unknown or not wanted:
         print(f"which check? one or more of: all {' '.join(CHECKS)}", file=sys.stderr)
         return 2
-    if {"python", "browser"}.intersection(wanted):
+    if ALONE.intersection(wanted):
         install_system_programs()
-    failed = []
-    for name in wanted:
-        for title, command in CHECKS[name]:
-            started = time.monotonic()
-            print(f"== {title}", flush=True)
-            try:
-                code = subprocess.run(command, cwd=ROOT, check=False, timeout=LIMIT_S).returncode
-            except subprocess.TimeoutExpired:
-                print(f"== {title}: stopped after {LIMIT_S} s", flush=True)
-                code = 1
-            print(
-                f"== {title}: {'ok' if code == 0 else 'FAILED'} ({time.monotonic() - started:.0f} s)",
-                flush=True,
-            )
-            if code != 0:
-                failed.append(title)
+    alone = [name for name in wanted if name in ALONE]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = list(pool.map(failures, [name for name in wanted if name not in ALONE]))
+    found += [failures(name) for name in alone]
+    failed = [title for titles in found for title in titles]
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

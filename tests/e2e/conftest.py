@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
@@ -119,14 +120,21 @@ def screenshot(page: Page, name: str) -> Path:
 
 
 def screenshots(page: Page, name: str) -> None:
-    """The page, when all of it is there, in three sizes and both themes, as `name-<size>-<theme>.png`."""
+    """The page, when all of it is there, as `name-<size>-<theme>.png`.
+
+    As most see it and as what is least like that; with ALL_SCREENSHOTS=1 in three sizes and both themes, for people
+    who look at them (each costs a second of a processor).
+    """
     expect(page.get_by_text("Loading…")).to_have_count(0)
-    for size, (width, height) in VIEWPORTS.items():
+    shots: list[tuple[str, Literal["light", "dark"]]] = [("wide", "light"), ("phone", "dark")]
+    if os.environ.get("ALL_SCREENSHOTS"):
+        shots = [(size, theme) for size in VIEWPORTS for theme in ("light", "dark")]
+    for size, theme in shots:
+        width, height = VIEWPORTS[size]
         page.set_viewport_size({"width": width, "height": height})
-        for theme in ("light", "dark"):
-            page.emulate_media(color_scheme="light" if theme == "light" else "dark")
-            page.wait_for_timeout(150)  # the layout of the new size is painted
-            screenshot(page, f"{name}-{size}-{theme}")
+        page.emulate_media(color_scheme=theme)
+        page.wait_for_timeout(150)  # the layout of the new size is painted
+        screenshot(page, f"{name}-{size}-{theme}")
     page.emulate_media(color_scheme="light")
     width, height = VIEWPORTS["wide"]
     page.set_viewport_size({"width": width, "height": height})
