@@ -30,7 +30,7 @@ def npm(*words: str) -> list[str]:
 
 def pytest(*words: str, workers: int) -> list[str]:
     """Most tests wait rather than compute, so that more of them than there are cores pass beside each other."""
-    parallel = ["-n", str(workers), "--dist", "loadgroup", "--no-loadscope-reorder", "--durations=30"]
+    parallel = ["-n", str(workers), "--no-loadscope-reorder", "--durations=30"]
     return [str(BIN / "python"), "-m", "pytest", *parallel, *words]
 
 
@@ -54,7 +54,7 @@ CHECKS: dict[str, list[tuple[str, list[str]]]] = {
     "imports": [("import-linter", [str(BIN / "lint-imports")])],
     "frontend": [("vitest", npm("test")), ("size of the first load", npm("run", "check-size"))],
     # A worker that does not read the other's test files starts ten seconds of a processor earlier.
-    "python": [("pytest", pytest("--ignore=tests/e2e", workers=3))],
+    "python": [("pytest", pytest("--ignore=tests/e2e", workers=4))],
     "browser": [("pytest in a browser", pytest("tests/e2e", workers=3))],
     "api-types": [
         ("openapi", OPENAPI),

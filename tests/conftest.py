@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from notebooks_app import wire
 
@@ -14,21 +16,40 @@ pytest_plugins = ["tests.cast"]
 # One that is reported so twice is a bug to find.
 WHOLE_PROGRAMS = frozenset({"e2e", "chaos", "container", "integration", "jupyter_clients"})
 RERUNS = 2
+# What shares an engine or a hub of several files, by how the path begins.
+TOGETHER = {
+    "tests/container/": "container",
+    "tests/jupyter_clients/": "jupyter clients",
+    "tests/integration/test_files_live.py": "one hub",
+    "tests/integration/test_kernel_channels.py": "one hub",
+    "tests/integration/test_web_processes.py": "one hub",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long ones first, so that no worker of a parallel run is left alone with them at the end; the browser's last.
-
-    Those that share a hub or an engine stay together on one worker: `xdist_group` (with `--dist loadgroup`).
-    """
+    """Long ones first, so that no worker of a parallel run is left alone with them at the end; the browser's last."""
     for item in items:
-        parts = item.path.parts
-        if "e2e" in parts:
+        if "e2e" in item.path.parts:
             item.add_marker(pytest.mark.e2e)
         if _is_whole_program(item):
             item.add_marker(pytest.mark.flaky(reruns=RERUNS))
-            item.add_marker(pytest.mark.xdist_group(_group_of(item)))
     items.sort(key=_rank)
+
+
+class FileByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Tests of a file go to one worker, for they share a hub or a kernel; so do files that share one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, test = nodeid.partition("::")
+        if "[docker" in test:
+            return "container"
+        return next((name for start, name in TOGETHER.items() if path.startswith(start)), path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileByFile:
+    """Called by pytest-xdist. Its own groups (`--dist loadgroup`) are ignored without a word by pytest 9.2."""
+    return FileByFile(config, log)
 
 
 def _is_whole_program(item: pytest.Item) -> bool:
@@ -37,14 +58,6 @@ def _is_whole_program(item: pytest.Item) -> bool:
         or item.get_closest_marker("integration")
         or item.get_closest_marker("container")
     )
-
-
-def _group_of(item: pytest.Item) -> str:
-    if item.get_closest_marker("container"):
-        return "container"
-    if "jupyter_clients" in item.path.parts:
-        return "jupyter_clients"
-    return item.path.stem
 
 
 def _rank(item: pytest.Item) -> int:

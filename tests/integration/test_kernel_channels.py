@@ -16,18 +16,18 @@ import pytest
 
 from tests.channel_client import ChannelClient, Closed, Message
 from tests.integration.web_processes import Balancer
-from tests.live_hub import LiveHub, running_hub, wait_for
+from tests.live_hub import LiveHub, wait_for
 
 pytestmark = pytest.mark.integration
 FORMS = pytest.mark.parametrize("is_v1", [True, False], ids=["v1", "json"])
 LINE_COUNT = 50_000
 STALL_S = 10.0
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveHub]:
-    with running_hub(tmp_path_factory.mktemp("hub") / "data") as started:
-        yield started
+# As `print(…, flush=True)`, each time of which the kernel works for a third of a millisecond.
+A_MESSAGE_A_LINE = """
+kernel = get_ipython().kernel
+for i in range({line_count}):
+    kernel.send_response(kernel.iopub_socket, "stream", {{"name": "stdout", "text": f"{{i}}\\n"}})
+"""
 
 
 class Server:
@@ -120,7 +120,7 @@ def stall_and_return(
 ) -> None:
     first = server.connect(kernel_id, is_v1=is_v1)
     first.replies_to(first.execute("1"))
-    talk = Conversation(first.execute(f"for i in range({line_count}): print(i, flush=True)"))
+    talk = Conversation(first.execute(A_MESSAGE_A_LINE.format(line_count=line_count)))
     talk.read(first, lambda: len(talk.messages) >= line_count // 10)
     time.sleep(stall_s)  # the stall itself: nothing is read, and nothing is waited for
     first.close()

@@ -20,7 +20,6 @@ from tests.integration.test_kernel_channels import (
     STALL_S,
     Conversation,
     Server,
-    hub,
     kernel_id,
     large_output_arrives,
     stall_and_return,
@@ -39,7 +38,6 @@ from tests.integration.web_processes import Balancer, daphne, impatient, uvicorn
 from tests.live_hub import LiveHub, free_port, wait_for
 
 __all__ = [
-    "hub",
     "kernel_id",
     "test_a_frame_over_the_limit_ends_that_socket_only",
     "test_a_restart_keeps_the_socket_and_forgets_the_state",
