@@ -21,7 +21,6 @@ from kernels_app.bus.identifiers import (
     StreamId,
 )
 from kernels_app.bus.operations import KernelStateName
-from kernels_app.bus.relay_envelopes import RelayCommand, RelayMail
 from kernels_app.bus.terminals import AnyTerminalCommand
 
 VERSION = 1
@@ -249,7 +248,7 @@ class CommMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag=
     buffers: list[bytes] = []
 
 
-AnyMail = KernelAnswer | CommMessage | RelayMail
+AnyMail = KernelAnswer | CommMessage
 
 
 class KernelSpecInfo(msgspec.Struct, frozen=True):
@@ -298,7 +297,7 @@ class NodeKernels(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_command_decoder = msgspec.msgpack.Decoder(AnyCommand | DrainNode | RelayCommand | AnyTerminalCommand)
+_command_decoder = msgspec.msgpack.Decoder(AnyCommand | DrainNode | AnyTerminalCommand)
 _event_decoder = msgspec.msgpack.Decoder(AnyEvent)
 _mail_decoder = msgspec.msgpack.Decoder(AnyMail)
 _note_decoder = msgspec.msgpack.Decoder(RunNote)
@@ -306,14 +305,14 @@ _document_note_decoder = msgspec.msgpack.Decoder(DocumentNote)
 
 
 def encode(
-    message: AnyCommand | DrainNode | RelayCommand | AnyEvent | AnyMail | RunNote | DocumentNote,
+    message: AnyCommand | DrainNode | AnyEvent | AnyMail | RunNote | DocumentNote,
 ) -> bytes:
     return _encoder.encode(message)
 
 
-def decode_command(payload: bytes) -> AnyCommand | DrainNode | RelayCommand | AnyTerminalCommand:
+def decode_command(payload: bytes) -> AnyCommand | DrainNode | AnyTerminalCommand:
     """Raises msgspec.ValidationError / DecodeError when it is none."""
-    command: AnyCommand | DrainNode | RelayCommand | AnyTerminalCommand = _command_decoder.decode(payload)
+    command: AnyCommand | DrainNode | AnyTerminalCommand = _command_decoder.decode(payload)
     return command
 
 

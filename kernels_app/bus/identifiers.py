@@ -26,6 +26,16 @@ def command_stream(node_id: NodeId) -> str:
     return f"node:{node_id}:commands"
 
 
+def relay_topic(node_id: NodeId) -> str:
+    """What web processes say to a node about raw kernel channels."""
+    return f"node:{node_id}:relay"
+
+
+def mailbox_topic(mailbox: Mailbox) -> str:
+    """What nodes say to a web process about raw kernel channels."""
+    return f"mailbox:{mailbox}:relay"
+
+
 def node_lease(node_id: NodeId) -> str:
     return f"node:{node_id}:lease"
 
@@ -36,7 +46,7 @@ def kernelspec_resource_key(kernelspec_name: str, file_name: str) -> str:
 
 
 def mailbox_stream(mailbox: Mailbox) -> str:
-    """What nodes send to one web process: replies and raw kernel frames."""
+    """Replies of nodes to the questions of one web process."""
     return f"mailbox:{mailbox}"
 
 

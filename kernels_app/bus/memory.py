@@ -109,6 +109,12 @@ class MemoryTransport:
 
         return unsubscribe
 
+    def cast(self, topic: str, payload: bytes) -> None:
+        self._open().write([Publication(payload, topic=topic)])
+
+    async def ready(self) -> int:
+        return self._open().connection_number()
+
     async def acquire_lease(self, key: str, *, holder: str, ttl_s: float) -> int | None:
         return self._open().acquire_lease(key, holder, ttl_s)
 

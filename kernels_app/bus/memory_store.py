@@ -51,18 +51,26 @@ class MemoryStore:
         self._values: dict[str, tuple[bytes, float | None]] = {}
         self._fields: dict[str, dict[str, bytes]] = {}
         self._is_down = False
+        self._connection_number = 1
 
     def set_down(self, is_down: bool) -> None:
         """While down every call raises TransportError; coming up tells listeners of the interruption."""
         with self._lock:
             was_down, self._is_down = self._is_down, is_down
             if was_down and not is_down:
+                self._connection_number += 1
                 for listeners in self._listeners.values():
                     for listener in list(listeners):
                         listener(None)
             for wakers in self._wakers.values():
                 for wake in list(wakers):
                     wake()
+
+    def connection_number(self) -> int:
+        """Another one after each time that the store was down."""
+        with self._lock:
+            self._check_up()
+            return self._connection_number
 
     def write(self, publications: Sequence[Publication]) -> list[StreamId | None]:
         with self._lock:

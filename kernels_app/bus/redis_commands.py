@@ -117,6 +117,11 @@ def parse_address(url: str) -> Address:
     raise ValueError(f"A Redis address starts with unix://, redis:// or rediss://, not {parts.scheme!r}.")
 
 
+def cast_commands(topic: str, payload: bytes) -> list[Command]:
+    """Publishes without a reply. Both are carried out while the server loads its data, too."""
+    return [("CLIENT", "REPLY", "SKIP"), ("PUBLISH", topic, payload)]
+
+
 def checked(reply: object) -> object:
     """The reply, unless it is an error. Raises TransportError for passing conditions, else ReplyError."""
     if isinstance(reply, ReplyError):

@@ -79,7 +79,7 @@ class RedisConnection(asyncio.Protocol):
         return self._transport is not None and not self._lost.done()
 
     def send(self, commands: Sequence[Command]) -> None:
-        """Without waiting for replies: for a connection with `on_push`."""
+        """Without waiting for replies: for a connection with `on_push`, and commands that have none."""
         if not self.is_open or self._transport is None:
             raise TransportError("The connection to the message server is closed.")
         self._transport.write(b"".join([encode_command(command) for command in commands]))

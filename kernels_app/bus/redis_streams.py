@@ -35,6 +35,7 @@ class RedisTransport:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._connection: RedisConnection | None = None
+        self._connection_count = 0
         self._connecting = asyncio.Lock()
         self._topics = RedisTopics(address)
         self._idle_readers: list[RedisConnection] = []
@@ -142,6 +143,16 @@ class RedisTransport:
     async def subscribe(self, topic: str, listener: TopicListener) -> Callable[[], Awaitable[None]]:
         return await self._topics.subscribe(topic, listener)
 
+    def cast(self, topic: str, payload: bytes) -> None:
+        if self._connection is None:
+            raise TransportError("There is no connection to the message server yet.")
+        self._connection.send(commands.cast_commands(topic, payload))
+
+    async def ready(self) -> int:
+        if self._connection is None or not self._connection.is_open:
+            await self._connect()
+        return self._connection_count
+
     async def acquire_lease(self, key: str, *, holder: str, ttl_s: float) -> int | None:
         reply = await self._one(
             commands.lease_command(commands.ACQUIRE_LEASE, key, holder, round(ttl_s * 1000))
@@ -204,6 +215,7 @@ class RedisTransport:
                 raise TransportError("The transport is closed.")
             if self._connection is None or not self._connection.is_open:
                 self._connection = await RedisConnection.open(self._address)
+                self._connection_count += 1
             return self._connection
 
     async def _wait_for(self, command: Command, wait_ms: int) -> object:

@@ -98,6 +98,16 @@ class Transport(Protocol):
         (short of an interruption, which the listener is told by None)."""
         ...
 
+    def cast(self, topic: str, payload: bytes) -> None:
+        """Publish now, waiting for nothing: no reply tells whether it arrived, and what was cast is lost when the
+        connection is lost with it (`ready` tells). Casts to a topic arrive in order, among those of a
+        sender. Raises TransportError when there is no connection (call `ready`); then nothing was sent."""
+        ...
+
+    async def ready(self) -> int:
+        """Returns when `cast` has a connection: its number, another one each time that casts may have been lost."""
+        ...
+
     async def acquire_lease(self, key: str, *, holder: str, ttl_s: float) -> int | None:
         """A new fencing number, larger than any before for this key; None while another holds it."""
         ...

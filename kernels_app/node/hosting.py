@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import assert_never
 
 import msgspec
@@ -29,7 +29,6 @@ from kernels_app.bus.envelopes import (
 )
 from kernels_app.bus.identifiers import KernelId
 from kernels_app.bus.operations import KernelStateName
-from kernels_app.bus.relay_envelopes import RelayCommand
 from kernels_app.node.folding_runs import FoldingLimits
 from kernels_app.node.kernel import Kernel
 from kernels_app.node.life import NodeLife
@@ -65,7 +64,9 @@ class KernelHost:
         context: KernelContext,
         start_timeout_s: float,
         output_limits: FoldingLimits,
+        catch_up: Callable[[], Awaitable[None]],
     ) -> None:
+        """`catch_up`: see NodeRelay."""
         self._tasks = tasks
         self._life = life
         self._context = context
@@ -75,7 +76,11 @@ class KernelHost:
         # Called when a kernel begins to start.
         self.on_start: Callable[[], None] = lambda: None
         self.relay = NodeRelay(
-            node_id=life.node_id, fence=life.fence, transport=life.transport, find=self._find_relay
+            node_id=life.node_id,
+            fence=life.fence,
+            transport=life.transport,
+            find=self._find_relay,
+            catch_up=catch_up,
         )
 
     @property
@@ -105,11 +110,8 @@ class KernelHost:
     def is_busy(self) -> bool:
         return any(kernel.state.name not in ("idle", *ENDED) for kernel in self._live())
 
-    def handle(self, command: AnyCommand | RelayCommand) -> None:
+    def handle(self, command: AnyCommand) -> None:
         """Carries out a command; one of another life of this node is refused."""
-        if isinstance(command, RelayCommand):
-            self.relay.handle(command)
-            return
         if command.fence != self._life.fence:
             logger.warning("Refused a command with fence %d for kernel %s.", command.fence, command.kernel_id)
             if isinstance(command, StartKernel):

@@ -102,20 +102,22 @@ class RelayLog:
                 size += len(message)
         return Piece(seq, seqs, targets, messages)
 
-    def join(self, client: str, mailbox: str, seq: int = -1) -> tuple[int, int]:
-        """`(seq, lost_count)`: from where the client goes on, and how many messages before that are gone."""
+    def join(self, client: str, mailbox: str, seq: int = -1, given: int = -1) -> tuple[int, int]:
+        """`(seq, lost_count)`: from where the client goes on, and how many messages before that are gone.
+
+        It has everything up to `seq`; a connection of it that lasts was given everything up to `given`.
+        """
         known = self.clients.get(client)
         if known is None:
-            known = self.clients[client] = LogClient(self.head)
-            if 0 <= seq < self.head:
-                known.seq = max(seq, self.first - 1)
-                known.mailbox = mailbox
-                return known.seq, known.seq - seq
+            is_behind = 0 <= max(seq, given) < self.head
+            known = self.clients[client] = LogClient(seq if is_behind else self.head)
         known.mailbox = mailbox
         known.seq = min(max(known.seq, seq), self.head)
-        lost_count = max(0, self.first - 1 - known.seq)
-        known.seq += lost_count
-        return known.seq, lost_count
+        goes_on = min(max(known.seq, given), self.head)
+        lost_count = max(0, self.first - 1 - goes_on)
+        if lost_count:
+            goes_on = known.seq = self.first - 1
+        return goes_on, lost_count
 
     def leave(self, client: str, mailbox: str, seq: int, *, is_over: bool, now_s: float) -> None:
         """Nothing when it is at another mailbox by now."""

@@ -1,23 +1,25 @@
 """Raw kernel channels of a node: takes what web processes say, writes what kernels send to their mailboxes.
 
 There is no queue beside the logs of the kernels: each web process has a cursor in the log of each kernel it has a
-client of, and one writer moves all cursors on. So batches grow while a write is under way, a web process that does not
-read holds nothing but its cursor, and what was not written for sure is written again.
+client of, and one writer moves all cursors on. A web process that does not read holds nothing but its cursor. Mail is
+cast, which costs each program one wake-up and may lose it: the web process sees that by the numbers, and its clients
+go on from the log.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
+
+import msgspec
 
 from kernels_app.bus.channel_messages import InvalidChannelMessage
-from kernels_app.bus.envelopes import encode
-from kernels_app.bus.identifiers import KernelId, Mailbox, NodeId, mailbox_stream
+from kernels_app.bus.identifiers import KernelId, Mailbox, NodeId, mailbox_topic, relay_topic
 from kernels_app.bus.relay_envelopes import (
+    CommandPart,
     Delivered,
     Fetch,
-    Forgotten,
     Gone,
     Join,
     Joined,
@@ -26,19 +28,18 @@ from kernels_app.bus.relay_envelopes import (
     Messages,
     RelayCommand,
     RelayItem,
-    RelayMail,
     Say,
     connections_key,
+    decode_relay_command,
 )
-from kernels_app.bus.transport import Publication, Transport, TransportError
+from kernels_app.bus.transport import Transport, TransportError
 from kernels_app.node.relay_kernel import KernelRelay
+from kernels_app.node.relay_reader import RelayReader
 
 logger = logging.getLogger(__name__)
 
-# One entry of a mailbox: large enough to cost little, small enough to pass between others.
-MAIL_BYTES = 1024 * 1024
-# Mail that a web process has not read yet. What is larger waits in the log of its kernel.
-UNREAD_BYTES = 16 * 1024 * 1024
+# One mail: large enough to cost little, small enough to pass between others.
+MAIL_BYTES = 512 * 1024
 FETCH_BYTES = 1024 * 1024
 # The writer waits this long for the rest of a burst when much goes on, and less when less does.
 MAX_WINDOW_S = 0.001
@@ -46,6 +47,9 @@ MIN_WINDOW_S = 0.0003
 # Messages a second from which on the window is at its widest.
 BUSY_RATE = 1500.0
 RETRY_S = 0.1
+CATCH_UP_S = 5.0
+# A command is confirmed with the mail that it causes; one that causes none, after this time.
+ANSWER_S = 0.1
 # A web process says something every five seconds while it has clients here.
 SILENT_S = 30.0
 SWEEP_S = 1.0
@@ -54,26 +58,12 @@ MAX_KEPT_BYTES = 512 * 1024 * 1024
 _GONE = "This kernel does not run any more."
 
 
-class _Reader:
-    """One web process: what it is to be told."""
-
-    def __init__(self, mailbox: Mailbox, now_s: float) -> None:
-        self.mailbox = mailbox
-        self.number = 0
-        self.heard_s = now_s
-        self.written_bytes = 0
-        self.read_bytes = 0
-        self.items: list[MailItem] = []  # answers, before the log
-        self.kernels: set[KernelRelay] = set()  # it has clients of
-        self.dirty: dict[KernelRelay, None] = {}  # something new in their logs; in order
-
-    @property
-    def may_get_more(self) -> bool:
-        return self.written_bytes - self.read_bytes < UNREAD_BYTES
-
-
 class NodeRelay:
-    """`find` gives the relay of a kernel of this node, None when there is no such kernel."""
+    """`find` gives the relay of a kernel of this node, None when there is no such kernel.
+
+    `catch_up` returns when the node has handled all commands that were on the wire at its call: a kernel that is not
+    known may be about to start.
+    """
 
     def __init__(
         self,
@@ -82,57 +72,100 @@ class NodeRelay:
         fence: int,
         transport: Transport,
         find: Callable[[KernelId], KernelRelay | None],
+        catch_up: Callable[[], Awaitable[None]],
     ) -> None:
         self._node_id = node_id
         self._fence = fence
         self._transport = transport
         self._find = find
+        self._catch_up = catch_up
         self._loop = asyncio.get_running_loop()
-        self._readers: dict[Mailbox, _Reader] = {}
+        self._readers: dict[Mailbox, RelayReader] = {}
         # Those that know a client, here or away.
         self._kernels: dict[KernelRelay, None] = {}
         self._wake = asyncio.Event()
         self._rate = 0.0
         self._counted: dict[KernelId, int] = {}
+        self._arrived: list[bytes] = []
+        self._connection_number = 0
+        self._answering: asyncio.TimerHandle | None = None
+        self._catching_up: set[asyncio.Task[None]] = set()
 
-    def handle(self, command: RelayCommand) -> None:
-        """What a web process says; a repeat is ignored."""
-        if command.fence != self._fence:
-            self._refuse(command)
-            return
-        reader = self._readers.get(command.mailbox)
-        is_new = reader is None
+    # What web processes say
+
+    def _on_topic(self, payload: bytes | None) -> None:
+        if payload is None:
+            return  # what was missed is said again
+        # Not at once: commands of the other stream that came before it are handled first.
+        if not self._arrived:
+            self._loop.call_soon(self._handle_arrived)
+        self._arrived.append(payload)
+
+    def _handle_arrived(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        for payload in arrived:
+            try:
+                self.handle(decode_relay_command(payload))
+            except msgspec.MsgspecError as error:
+                logger.warning("What a web process said cannot be read: %s", error)
+            except Exception:
+                # One mistake must not leave the others unheard.
+                logger.exception("What a web process said could not be handled.")
+
+    def handle(self, message: RelayCommand | CommandPart) -> None:
+        """What a web process says; a repeat is ignored, and what is missing is asked for."""
+        reader = self._readers.get(message.mailbox)
         if reader is None:
-            reader = self._readers[command.mailbox] = _Reader(command.mailbox, self._loop.time())
-        if command.number <= reader.number:
-            return
-        if is_new and command.number != 1:
-            reader.items.append(Forgotten())
-        reader.number = command.number
-        reader.heard_s = self._loop.time()
-        reader.read_bytes = max(reader.read_bytes, command.read_bytes)
-        if is_new:
-            # Counts of an earlier acquaintance do not compare with ours.
-            reader.written_bytes = reader.read_bytes
-        for item in command.items:
-            kernel = self._find(item.kernel_id)
-            if kernel is None:
-                if isinstance(item, Join):
-                    reader.items.append(Gone(item.kernel_id, _GONE))
-            else:
-                self._take(reader, kernel, item)
-        if reader.items or reader.dirty:
+            reader = self._readers[message.mailbox] = RelayReader(message.mailbox, self._loop.time())
+        if message.fence != self._fence:
+            # For an earlier life of this node: the mail of this one tells so by its number.
+            reader.items.append(Gone(KernelId(""), _GONE))
             self._wake.set()
+            return
+        command = reader.take(message, self._loop.time())
+        if command is not None:
+            self._carry_out(reader, command)
+        if reader.items or reader.dirty or command is None:
+            self._wake.set()
+        elif self._answering is None:
+            self._answering = self._loop.call_later(ANSWER_S, self._answer)
 
-    def _refuse(self, command: RelayCommand) -> None:
-        """For an earlier life of this node: the mail of this one tells so by its number."""
-        reader = self._readers.get(command.mailbox)
-        if reader is None:
-            reader = self._readers[command.mailbox] = _Reader(command.mailbox, self._loop.time())
-        reader.items.append(Gone(KernelId(""), _GONE))
+    def _answer(self) -> None:
+        self._answering = None
         self._wake.set()
 
-    def _take(self, reader: _Reader, kernel: KernelRelay, item: RelayItem) -> None:
+    def _carry_out(self, reader: RelayReader, command: RelayCommand) -> None:
+        if reader.held:
+            reader.held.append(command)
+            return
+        if any(isinstance(item, Join) and self._find(item.kernel_id) is None for item in command.items):
+            reader.held.append(command)
+            task = asyncio.create_task(self._carry_out_held(reader))
+            self._catching_up.add(task)
+            task.add_done_callback(self._catching_up.discard)
+            return
+        self._take_all(reader, command)
+
+    async def _carry_out_held(self, reader: RelayReader) -> None:
+        try:
+            async with asyncio.timeout(CATCH_UP_S):
+                await self._catch_up()
+        except (TransportError, TimeoutError) as error:
+            logger.warning("A client's kernel is not known here, nor whether it is to come: %s", error)
+        held, reader.held = reader.held, []
+        for command in held:
+            self._take_all(reader, command)
+        self._wake.set()
+
+    def _take_all(self, reader: RelayReader, command: RelayCommand) -> None:
+        for item in command.items:
+            kernel = self._find(item.kernel_id)
+            if kernel is not None:
+                self._take(reader, kernel, item)
+            elif isinstance(item, Join):
+                reader.items.append(Gone(item.kernel_id, _GONE))
+
+    def _take(self, reader: RelayReader, kernel: KernelRelay, item: RelayItem) -> None:
         if isinstance(item, Say):
             try:
                 kernel.say(item.client, item.message)
@@ -147,9 +180,9 @@ class NodeRelay:
         else:
             self._leave(reader, kernel, item)
 
-    def _join(self, reader: _Reader, kernel: KernelRelay, item: Join) -> None:
+    def _join(self, reader: RelayReader, kernel: KernelRelay, item: Join) -> None:
         before = kernel.log.clients.get(item.client)
-        seq, lost_count = kernel.log.join(item.client, reader.mailbox, item.seq)
+        seq, lost_count = kernel.log.join(item.client, reader.mailbox, item.seq, item.given)
         if before is not None and before.mailbox not in (None, reader.mailbox):
             self._check(kernel, before.mailbox)
         reader.kernels.add(kernel)
@@ -159,7 +192,7 @@ class NodeRelay:
         if kernel.gone_reason is not None:
             reader.items.append(Gone(kernel.kernel_id, kernel.gone_reason))
 
-    def _leave(self, reader: _Reader, kernel: KernelRelay, item: Leave) -> None:
+    def _leave(self, reader: RelayReader, kernel: KernelRelay, item: Leave) -> None:
         kernel.log.leave(item.client, reader.mailbox, item.seq, is_over=item.is_over, now_s=self._loop.time())
         self._check(kernel, reader.mailbox)
 
@@ -169,7 +202,7 @@ class NodeRelay:
             reader.kernels.discard(kernel)
             reader.dirty.pop(kernel, None)
 
-    def _fetch(self, reader: _Reader, kernel: KernelRelay, item: Fetch) -> None:
+    def _fetch(self, reader: RelayReader, kernel: KernelRelay, item: Fetch) -> None:
         known = kernel.log.clients.get(item.client)
         if known is None or known.mailbox != reader.mailbox:
             return
@@ -199,7 +232,8 @@ class NodeRelay:
         self._wake.set()
 
     async def run(self) -> None:
-        """Writes until cancelled."""
+        """Hears and tells until cancelled."""
+        await self._listen()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sweep())
             written_s = 0.0
@@ -210,44 +244,70 @@ class NodeRelay:
                 if now_s - written_s < window_s:
                     await asyncio.sleep(window_s - (now_s - written_s))
                 self._wake.clear()
-                count = await self._write()
+                try:
+                    count = self._cast_mail()
+                except TransportError as error:
+                    logger.warning("Kernel messages wait for the wire: %s", error)
+                    await asyncio.sleep(RETRY_S)
+                    await self._see_connection()
+                    self._wake.set()
+                    continue
                 now_s, before_s = self._loop.time(), written_s
                 written_s = now_s
                 passed_s = max(now_s - before_s, 1e-4)
                 share = min(1.0, passed_s * 10)  # the rate of about the last tenth of a second
                 self._rate += (count / passed_s - self._rate) * share
 
-    async def _write(self) -> int:
-        """One entry for each web process that something is there for; the number of messages."""
-        publications: list[Publication] = []
-        moved: list[tuple[_Reader, int, list[KernelRelay]]] = []
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._transport.subscribe(relay_topic(self._node_id), self._on_topic)
+                self._connection_number = await self._transport.ready()
+                return
+            except TransportError:
+                await asyncio.sleep(RETRY_S)
+
+    async def _see_connection(self) -> None:
+        """After a new connection nobody knows what of the last mail arrived."""
+        try:
+            number = await self._transport.ready()
+        except TransportError:
+            return  # at the next try
+        if number != self._connection_number:
+            self._connection_number = number
+            for reader in self._readers.values():
+                reader.skip()
+            self._wake.set()
+
+    def _cast_mail(self) -> int:
+        """One mail for each web process that something is there for; the number of messages. Raises TransportError."""
         count = 0
         for reader in list(self._readers.values()):
-            if not (reader.items or (reader.dirty and reader.may_get_more)):
+            if not reader.has_mail:
                 continue
-            items, kernels = self._collect(reader)
-            if items:
+            kernels: list[KernelRelay] = []
+
+            def collect(reader: RelayReader = reader, kernels: list[KernelRelay] = kernels) -> list[MailItem]:
+                nonlocal count
+                items = self._collect(reader, kernels)
                 count += sum(len(item.messages) for item in items if isinstance(item, Messages))
-                payload = encode(RelayMail(node_id=self._node_id, fence=self._fence, items=items))
-                publications.append(Publication(payload, log=mailbox_stream(reader.mailbox)))
-                moved.append((reader, len(payload), kernels))
-        while publications:
+                return items
+
+            payload = reader.mail(self._node_id, self._fence, collect)
+            if reader.has_mail:
+                self._wake.set()
             try:
-                await self._transport.write(publications)
-                break
-            except TransportError as error:
-                # What may have been written is recognised by its numbers.
-                logger.warning("Kernel messages wait for the wire: %s", error)
-                await asyncio.sleep(RETRY_S)
-        for reader, size_bytes, kernels in moved:
-            reader.written_bytes += size_bytes
-            for kernel in kernels:
-                kernel.check_pressure()
+                self._transport.cast(mailbox_topic(reader.mailbox), payload)
+            except TransportError:
+                reader.skip()  # it is lost: clients go on from the log
+                raise
+            finally:
+                for kernel in kernels:
+                    kernel.check_pressure()
         return count
 
-    def _collect(self, reader: _Reader) -> tuple[list[MailItem], list[KernelRelay]]:
+    def _collect(self, reader: RelayReader, kernels: list[KernelRelay]) -> list[MailItem]:
         items, reader.items = reader.items, []
-        kernels: list[KernelRelay] = []
         left_bytes = MAIL_BYTES
         while reader.dirty and left_bytes > 0 and reader.may_get_more:
             kernel = next(iter(reader.dirty))
@@ -266,9 +326,7 @@ class NodeRelay:
                 reader.dirty[kernel] = None
             elif kernel.gone_reason is not None:
                 items.append(Gone(kernel.kernel_id, kernel.gone_reason))
-        if reader.dirty and reader.may_get_more:
-            self._wake.set()
-        return items, kernels
+        return items
 
     # Upkeep
 
@@ -280,6 +338,8 @@ class NodeRelay:
                 if now_s - reader.heard_s > SILENT_S:
                     self._drop(reader, now_s)
             self.tidy(now_s)
+            if self._readers:
+                await self._see_connection()
             await self._count_connections()
 
     def tidy(self, now_s: float) -> None:
@@ -306,7 +366,7 @@ class NodeRelay:
             "Messages for clients that are away or too slow were %d bytes too many: the oldest went.", excess
         )
 
-    def _drop(self, reader: _Reader, now_s: float) -> None:
+    def _drop(self, reader: RelayReader, now_s: float) -> None:
         """The web process is gone: its clients are expected at another."""
         del self._readers[reader.mailbox]
         for kernel in reader.kernels:

@@ -83,6 +83,7 @@ class Supervisor:
         )
         self._kernelspecs: list[KernelSpecInfo] = []
         self._position = FROM_START
+        self._moved = asyncio.Event()
         self._host: KernelHost | None = None
         self._terminals: TerminalHost | None = None
         self._storage: StorageWatch | None = None
@@ -122,6 +123,7 @@ class Supervisor:
                 context=self._context,
                 start_timeout_s=self._config.start_timeout_s,
                 output_limits=self._config.output_limits,
+                catch_up=self._catch_up,
             )
             terminals = self._terminals = TerminalHost(tasks, life, make_terminal=self._make_terminal)
             storage = self._storage = StorageWatch(
@@ -225,6 +227,14 @@ class Supervisor:
                     kernel_id = getattr(command, "kernel_id", "")
                     logger.exception("A command failed: %s for kernel %s", type(command).__name__, kernel_id)
             self._position = entry.id
+            self._moved.set()
+
+    async def _catch_up(self) -> None:
+        """Returns when each command that is on the wire now was handled."""
+        last = _as_pair(await self._last_command())
+        while _as_pair(self._position) < last:
+            self._moved.clear()
+            await self._moved.wait()
 
     async def _drain(self, command: DrainNode) -> None:
         """At once in the list of nodes: from then on nobody sends new kernels here."""
@@ -342,6 +352,11 @@ class Supervisor:
             slot_count=self._config.slot_count,
             is_draining=self._is_draining,
         )
+
+
+def _as_pair(position: StreamId) -> tuple[int, int]:
+    milliseconds, _, number = position.partition("-")
+    return int(milliseconds), int(number or 0)
 
 
 async def _within(deadline: float, work: Coroutine[Any, Any, None]) -> None:

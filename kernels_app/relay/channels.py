@@ -23,9 +23,11 @@ from kernels_app.bus.relay_envelopes import (
     Join,
     Joined,
     Leave,
+    MailPart,
     Messages,
     RelayMail,
     Say,
+    decode_relay_mail,
 )
 from kernels_app.bus.transport import Transport
 from kernels_app.errors import Conflict, HubError, TooSlow
@@ -78,6 +80,7 @@ class ChannelClient:
         self.outlet = outlet
         self.may_return = may_return
         self.seq: int | None = None
+        self.given_seq = -1  # the same, when the node was asked again
         self.is_behind = False
         self.is_fetching = False
         self.reported_seq = -1
@@ -142,7 +145,9 @@ class KernelFeed:
         client = self.clients.get(item.client)
         if client is None or client.seq is not None:
             return
-        client.seq = client.reported_seq = item.seq
+        client.seq = item.seq
+        if client.given_seq < 0:
+            client.reported_seq = item.seq  # what its connections before this one left it with
         if item.lost_count:
             client.outlet.lose(item.lost_count)
         if client.seq < self.live_seq:
@@ -267,7 +272,12 @@ class ChannelRelay:
         link = self._links.get((node_id, fence))
         if link is None:
             link = self._links[node_id, fence] = NodeLink(
-                self.transport, self._mailbox.name, node_id, fence, self._is_needed((node_id, fence))
+                self.transport,
+                self._mailbox.name,
+                node_id,
+                fence,
+                listen=self._mailbox.listen,
+                is_needed=self._is_needed((node_id, fence)),
             )
         return link
 
@@ -277,35 +287,60 @@ class ChannelRelay:
 
         return is_needed
 
-    def _take(self, mail: RelayMail, size_bytes: int) -> None:
+    def _take(self, mail: RelayMail | MailPart | None, size_bytes: int) -> None:
+        if mail is None:
+            for known_link in self._links.values():
+                known_link.repeat()
+                self._join_again(known_link)
+            return
         link = self._links.get((mail.node_id, mail.fence))
+        if link is not None and not link.read(mail.number, size_bytes):
+            log.info("kernel_channels_go_on", node_id=mail.node_id)
+            self._join_again(link)
+            # What this mail brings of kernels comes again; what it says of our commands holds.
+            if isinstance(mail, RelayMail):
+                link.hear(mail.heard, is_missing=mail.is_missing)
+            return
+        if isinstance(mail, MailPart):
+            whole = None if link is None else link.joiner.add(mail.index, mail.piece, is_last=mail.is_last)
+            if whole is None:
+                return
+            decoded = decode_relay_mail(whole)
+            assert isinstance(decoded, RelayMail)
+            mail = decoded
         if link is not None:
-            link.count_read(size_bytes)
-        if mail.fence > self._fences.get(mail.node_id, 0) or mail.node_id in self._outdated:
-            self._fences[mail.node_id] = mail.fence
-            self._outdated.discard(mail.node_id)
-            for feed in self.feeds():
-                if feed.link.node_id == mail.node_id and feed.link.fence < mail.fence:
-                    feed.take(Gone(feed.kernel_id, "The kernel's node was started anew."))
+            link.hear(mail.heard, is_missing=mail.is_missing)
+        self._see_fence(mail.node_id, mail.fence)
         for item in mail.items:
             if isinstance(item, Forgotten):
-                self._join_again(mail.node_id)
+                if link is not None:
+                    self._join_again(link)
                 continue
             known = self._feeds.get(item.kernel_id)
             if known is not None and known.link is link:
                 known.take(item)
 
-    def _join_again(self, node_id: NodeId) -> None:
-        """The node forgot this process: it is told who is here and how far they are."""
+    def _see_fence(self, node_id: NodeId, fence: int) -> None:
+        """Kernels of earlier lives of the node are gone."""
+        if fence > self._fences.get(node_id, 0) or node_id in self._outdated:
+            self._fences[node_id] = fence
+            self._outdated.discard(node_id)
+            for feed in self.feeds():
+                if feed.link.node_id == node_id and feed.link.fence < fence:
+                    feed.take(Gone(feed.kernel_id, "The kernel's node was started anew."))
+
+    def _join_again(self, link: NodeLink) -> None:
+        """Mail was lost, or the node forgot this process: it is told who is here and how far they are."""
+        link.begin_anew()
         for feed in self._feeds.values():
-            if feed.link.node_id != node_id:
+            if feed.link is not link:
                 continue
             feed.live_seq = None
             for client in feed.clients.values():
-                seq = -1 if client.seq is None else client.seq
-                client.seq = None
+                if client.seq is not None:
+                    client.given_seq, client.seq = client.seq, None
                 client.is_behind = client.is_fetching = False
-                feed.link.add(Join(feed.kernel_id, client.key, seq))
+                link.add(Join(feed.kernel_id, client.key, client.reported_seq, client.given_seq))
 
     async def _report(self) -> None:
         """Tells the nodes what clients have, so that they need not keep it; and clients that they are too slow."""

@@ -17,8 +17,16 @@ import structlog
 from prometheus_client import Histogram
 
 from kernels_app.bus.envelopes import AskKernel, KernelAnswer, decode_mail, encode
-from kernels_app.bus.identifiers import KernelId, Mailbox, NodeId, StreamId, command_stream, mailbox_stream
-from kernels_app.bus.relay_envelopes import RelayMail
+from kernels_app.bus.identifiers import (
+    KernelId,
+    Mailbox,
+    NodeId,
+    StreamId,
+    command_stream,
+    mailbox_stream,
+    mailbox_topic,
+)
+from kernels_app.bus.relay_envelopes import MailPart, RelayMail, decode_relay_mail
 from kernels_app.bus.transport import Publication, Transport, TransportError
 from kernels_app.errors import NoKernelReply, TooMany, Unavailable
 
@@ -30,10 +38,10 @@ SIGN_OF_LIFE_S = 60.0
 MAX_QUESTIONS = 1_000  # under way in one process
 TRIM_EVERY = 100
 TRIM_BYTES = 4 * 1024 * 1024
-# The wire's clock names each entry; one observation a batch of a node, never a message.
+# By the clocks of both hosts; one observation a batch of a node, never a message.
 RELAY_SECONDS = Histogram(
     "hub_relay_seconds",
-    "From a node's batch being on the wire until this process reads it.",
+    "From a node casting a batch until this process reads it.",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
 
@@ -47,8 +55,10 @@ class WebMailbox:
         self.name = Mailbox(f"web-{host}-{os.getpid()}-{secrets.token_hex(4)}")
         self._waiting: dict[str, asyncio.Future[KernelAnswer]] = {}
         self._reader: asyncio.Task[None] | None = None
-        # Called with the raw channels' mail and its size, on the event loop; must not block.
-        self.on_relay_mail: Callable[[RelayMail, int], None] | None = None
+        self._listening: asyncio.Task[None] | None = None
+        # Called with the raw channels' mail and its size on the event loop, with None when some may have been lost;
+        # must not block.
+        self.on_relay_mail: Callable[[RelayMail | MailPart | None, int], None] | None = None
 
     def start(self) -> None:
         """Reads from now on."""
@@ -99,6 +109,32 @@ class WebMailbox:
         finally:
             del self._waiting[request_id]
 
+    async def listen(self) -> None:
+        """Returns when mail of the raw channels is heard. Raises TransportError."""
+        if self._listening is None or (self._listening.done() and self._listening.exception() is not None):
+            self._listening = asyncio.create_task(self._subscribe())
+        await asyncio.shield(self._listening)
+
+    async def _subscribe(self) -> None:
+        await self.transport.subscribe(mailbox_topic(self.name), self._hear)
+
+    def _hear(self, payload: bytes | None) -> None:
+        if self.on_relay_mail is None:
+            return
+        try:
+            if payload is None:
+                self.on_relay_mail(None, 0)
+                return
+            mail = decode_relay_mail(payload)
+            if isinstance(mail, RelayMail):
+                RELAY_SECONDS.observe(max(time.time() - mail.sent_at, 0))
+            self.on_relay_mail(mail, len(payload))
+        except msgspec.MsgspecError:
+            log.warning("mail_unreadable", mailbox=self.name)
+        except Exception:
+            # A mistake of ours with one kernel must not leave the others unread.
+            log.exception("relay_mail_failed", mailbox=self.name)
+
     async def close(self) -> None:
         if self._reader is not None:
             self._reader.cancel()
@@ -113,7 +149,6 @@ class WebMailbox:
             group.create_task(self._show_life())
             count = size_bytes = 0
             async for entry in self.transport.follow_log(mailbox_stream(self.name), after=StreamId("0-0")):
-                RELAY_SECONDS.observe(max(time.time() - int(entry.id.partition("-")[0]) / 1000, 0))
                 self._take(entry.payload)
                 count += 1
                 size_bytes += len(entry.payload)
@@ -128,14 +163,7 @@ class WebMailbox:
         except (msgspec.ValidationError, msgspec.DecodeError):
             log.warning("mail_unreadable", mailbox=self.name)
             return
-        if isinstance(mail, RelayMail):
-            if self.on_relay_mail is not None:
-                try:
-                    self.on_relay_mail(mail, len(payload))
-                except Exception:
-                    # A mistake of ours with one kernel must not leave the others unread.
-                    log.exception("relay_mail_failed", mailbox=self.name)
-        elif isinstance(mail, KernelAnswer):
+        if isinstance(mail, KernelAnswer):
             answer = self._waiting.get(mail.request_id)
             if answer is not None and not answer.done():
                 answer.set_result(mail)

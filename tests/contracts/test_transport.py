@@ -10,7 +10,7 @@ import pytest
 from kernels_app.bus.identifiers import StreamId
 from kernels_app.bus.opening import open_blocking_transport, open_transport
 from kernels_app.bus.transport import Entry, Publication, Transport, TransportError
-from tests.contracts.wires import Wire, eventually, write_until_it_works
+from tests.contracts.wires import DEADLINE_S, Wire, eventually, write_until_it_works
 
 
 async def test_a_listener_hears_its_topic_in_order_and_nothing_after_it_left(transport: Transport) -> None:
@@ -29,6 +29,50 @@ async def test_a_listener_hears_its_topic_in_order_and_nothing_after_it_left(tra
     await transport.write([Publication(b"more", topic="topic")])
     await eventually(lambda: others[-1] == b"more")
     assert len(heard) == 100
+
+
+async def test_casts_arrive_in_order_without_a_reply_and_between_what_is_asked_for(
+    transport: Transport,
+) -> None:
+    heard: list[bytes | None] = []
+    await transport.subscribe("topic", heard.append)
+    await transport.ready()
+    for number in range(50):
+        transport.cast("topic", b"%d" % number)
+        if number % 10 == 0:
+            await transport.put_value(f"key{number}", b"value")  # its reply is its own
+    transport.cast("topic", b"x" * 3_000_000)
+    assert await transport.get_value("key40") == b"value"
+    await eventually(lambda: len(heard) == 51)
+    assert heard[:50] == [b"%d" % number for number in range(50)]
+    assert heard[50] == b"x" * 3_000_000
+
+
+async def test_a_cast_without_a_connection_is_refused_and_a_new_connection_has_another_number(
+    transport: Transport, wire: Wire
+) -> None:
+    number = await transport.ready()
+    assert await transport.ready() == number
+    transport.cast("topic", b"to nobody")
+    wire.interrupt()
+    await eventually(lambda: _is_refused(transport))
+    wire.resume()
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            try:
+                assert await transport.ready() != number
+                break
+            except TransportError:
+                await asyncio.sleep(0.01)
+    transport.cast("topic", b"again")
+
+
+def _is_refused(transport: Transport) -> bool:
+    try:
+        transport.cast("topic", b"x")
+    except TransportError:
+        return True
+    return False
 
 
 async def test_one_publication_reaches_log_and_topic(transport: Transport) -> None:

@@ -7,6 +7,7 @@ import time
 
 import zmq
 
+from kernels_app.bus.socket_poll import SocketPoll
 from kernels_app.node.connection import Connection
 from kernels_app.node.zeromq.channel_base import (
     CHANNELS,
@@ -18,7 +19,6 @@ from kernels_app.node.zeromq.channel_base import (
     KernelChannels,
     SocketChannels,
 )
-from kernels_app.node.zeromq.socket_poll import SocketPoll
 from kernels_app.node.zeromq.unix_channels import UnixChannels
 
 # One wake-up handles at most this much before other kernels get their turn.

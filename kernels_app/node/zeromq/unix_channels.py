@@ -11,6 +11,7 @@ import socket
 import time
 from collections import deque
 
+from kernels_app.bus.socket_poll import READABLE, WRITABLE, SocketPoll
 from kernels_app.node.connection import Connection
 from kernels_app.node.zeromq.channel_base import (
     CHANNELS,
@@ -21,7 +22,6 @@ from kernels_app.node.zeromq.channel_base import (
     ChannelName,
     SocketChannels,
 )
-from kernels_app.node.zeromq.socket_poll import READABLE, WRITABLE, SocketPoll
 from kernels_app.node.zeromq.zmtp import (
     GREETING,
     SUBSCRIPTION,

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
+import msgspec
 import pytest
 
 from kernels_app.bus.channel_messages import ChannelName, pack_message
-from kernels_app.bus.envelopes import decode_mail
-from kernels_app.bus.identifiers import KernelId, Mailbox, NodeId, StreamId, mailbox_stream
+from kernels_app.bus.identifiers import KernelId, Mailbox, NodeId, mailbox_topic
 from kernels_app.bus.memory import MemoryTransport
 from kernels_app.bus.memory_store import MemoryStore
 from kernels_app.bus.relay_envelopes import (
+    CommandPart,
     Delivered,
     Fetch,
     Forgotten,
@@ -21,14 +22,19 @@ from kernels_app.bus.relay_envelopes import (
     Joined,
     Leave,
     MailItem,
+    MailPart,
     Messages,
+    PieceJoiner,
     RelayCommand,
     RelayItem,
     RelayMail,
     Say,
+    decode_relay_mail,
+    encode_relay,
+    pieces_of,
 )
-from kernels_app.bus.transport import Publication, TransportError
-from kernels_app.node import relaying
+from kernels_app.bus.transport import TransportError
+from kernels_app.node import relay_reader, relaying
 from kernels_app.node.relay_kernel import KernelRelay
 from kernels_app.node.relay_log import AWAY_S
 from kernels_app.node.relaying import NodeRelay
@@ -40,63 +46,125 @@ DEADLINE_S = 5
 
 
 class FlakyTransport(MemoryTransport):
-    """Fails so many writes: `is_written` says whether what failed was written all the same."""
+    """Fails so many casts: `is_silent` says whether they are lost without a word, and another connection follows."""
 
     failures = 0
-    is_written = False
+    is_silent = False
+    _connections = 1
 
-    async def write(self, publications: Sequence[Publication]) -> list[StreamId | None]:
-        if self.failures:
-            self.failures -= 1
-            if self.is_written:
-                await super().write(publications)
+    def cast(self, topic: str, payload: bytes) -> None:
+        if not self.failures:
+            super().cast(topic, payload)
+            return
+        self.failures -= 1
+        self._connections += 1
+        if not self.is_silent:
             raise TransportError("away")
-        return await super().write(publications)
+
+    async def ready(self) -> int:
+        return self._connections
 
 
 class Node:
-    """A NodeRelay with two kernels, as its host has it."""
+    """A NodeRelay with two kernels, as its host has it, and what web processes get of it."""
 
     def __init__(self) -> None:
         self.transport = FlakyTransport(MemoryStore())
         self.said: list[tuple[ChannelName, list[bytes]]] = []
         self.pressure: list[bool] = []
         self.kernels: dict[KernelId, KernelRelay] = {}
+        self.starting: dict[KernelId, KernelRelay] = {}
         self.relay = NodeRelay(
-            node_id=NodeId("node"), fence=FENCE, transport=self.transport, find=self.kernels.get
+            node_id=NodeId("node"),
+            fence=FENCE,
+            transport=self.transport,
+            find=self.kernels.get,
+            catch_up=self._catch_up,
         )
         for kernel_id in (KERNEL, OTHER):
-            kernel = KernelRelay(
-                kernel_id, send=self._send, on_news=self.relay.on_news, on_pressure=self.pressure.append
-            )
-            kernel.open()
-            self.kernels[kernel_id] = kernel
+            self.kernels[kernel_id] = self.make_kernel(kernel_id)
         self._numbers: dict[str, int] = {}
-        self._read: dict[str, StreamId] = {}
+        self._mail: dict[str, list[RelayMail]] = {}
+        self.sizes: list[int] = []
+
+    def make_kernel(self, kernel_id: KernelId) -> KernelRelay:
+        kernel = KernelRelay(
+            kernel_id, send=self._send, on_news=self.relay.on_news, on_pressure=self.pressure.append
+        )
+        kernel.open()
+        return kernel
+
+    async def listen(self) -> None:
+        for mailbox in ("web", "web-2"):
+            await self.transport.subscribe(mailbox_topic(Mailbox(mailbox)), self._listener(mailbox))
+
+    def _listener(self, mailbox: str) -> Callable[[bytes | None], None]:
+        joiner, kept = PieceJoiner(), self._mail.setdefault(mailbox, [])
+
+        def hear(payload: bytes | None) -> None:
+            assert payload is not None
+            self.sizes.append(len(payload))
+            mail = decode_relay_mail(payload)
+            if isinstance(mail, MailPart):
+                whole = joiner.add(mail.index, mail.piece, is_last=mail.is_last)
+                if whole is None:
+                    return
+                number = mail.number
+                mail = decode_relay_mail(whole)
+                assert isinstance(mail, RelayMail)
+                mail = msgspec.structs.replace(mail, number=number)
+            assert (mail.node_id, mail.fence) == (NodeId("node"), FENCE)
+            kept.append(mail)
+
+        return hear
+
+    async def _catch_up(self) -> None:
+        await asyncio.sleep(0)
+        self.kernels.update(self.starting)
 
     def _send(self, channel: ChannelName, signed: list[bytes], buffers: list[bytes]) -> bool:
         self.said.append((channel, [*signed, *buffers]))
         return True
 
-    def tell(self, *items: RelayItem, mailbox: str = "web", read_bytes: int = 0) -> RelayCommand:
-        number = self._numbers[mailbox] = self._numbers.get(mailbox, 0) + 1
-        command = RelayCommand(
-            fence=FENCE, mailbox=Mailbox(mailbox), number=number, read_bytes=read_bytes, items=list(items)
+    def command(
+        self, *items: RelayItem, mailbox: str = "web", read: int = 0, heard: int = 0, is_anew: bool = False
+    ) -> RelayCommand:
+        number = self._numbers[mailbox] = self._numbers.get(mailbox, heard) + 1
+        return RelayCommand(
+            fence=FENCE,
+            mailbox=Mailbox(mailbox),
+            number=number,
+            heard=heard,
+            read=read,
+            items=list(items),
+            is_anew=is_anew,
         )
+
+    def tell(
+        self, *items: RelayItem, mailbox: str = "web", read: int = 0, heard: int = 0, is_anew: bool = False
+    ) -> RelayCommand:
+        command = self.command(*items, mailbox=mailbox, read=read, heard=heard, is_anew=is_anew)
         self.relay.handle(command)
         return command
 
-    async def mail(self, mailbox: str = "web") -> list[MailItem]:
+    async def mails(self, mailbox: str = "web") -> list[RelayMail]:
         """What came since the last look."""
-        log = mailbox_stream(Mailbox(mailbox))
-        found: list[MailItem] = []
-        for entry in await self.transport.read_log(log, after=self._read.get(mailbox, StreamId("0-0"))):
-            self._read[mailbox] = entry.id
-            decoded = decode_mail(entry.payload)
-            assert isinstance(decoded, RelayMail)
-            assert (decoded.node_id, decoded.fence) == (NodeId("node"), FENCE)
-            found += decoded.items
+        await asyncio.sleep(0)
+        found = list(self._mail[mailbox])
+        self._mail[mailbox].clear()
         return found
+
+    async def mail(self, mailbox: str = "web") -> list[MailItem]:
+        return [item for mail in await self.mails(mailbox) for item in mail.items]
+
+    async def confirmed(self, number: int, mailbox: str = "web") -> RelayMail:
+        """The mail that confirms this command."""
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                for mail in await self.mails(mailbox):
+                    if mail.heard >= number:
+                        return mail
+                await asyncio.sleep(0.001)
 
     async def until(self, is_there: Callable[[list[MailItem]], bool], mailbox: str = "web") -> list[MailItem]:
         """All mail up to the moment when `is_there`."""
@@ -135,6 +203,7 @@ def texts_of(items: Sequence[MailItem]) -> list[bytes]:
 @pytest.fixture
 async def node() -> AsyncIterator[Node]:
     made = Node()
+    await made.listen()
     running = asyncio.create_task(made.relay.run())
     yield made
     running.cancel()
@@ -186,7 +255,8 @@ async def test_a_command_for_an_earlier_life_of_the_node_does_nothing_but_tell_s
         fence=FENCE - 1,
         mailbox=Mailbox("web"),
         number=1,
-        read_bytes=0,
+        heard=0,
+        read=0,
         items=[Say(KERNEL, "a", request("r"))],
     )
     node.relay.handle(stale)
@@ -196,8 +266,7 @@ async def test_a_command_for_an_earlier_life_of_the_node_does_nothing_but_tell_s
 
 
 async def test_a_web_process_the_node_does_not_know_is_asked_to_join_again(node: Node) -> None:
-    node._numbers["web"] = 41
-    node.tell(Delivered(KERNEL, "a", 3))
+    node.tell(Delivered(KERNEL, "a", 3), heard=41)
     assert await node.until(bool) == [Forgotten()]
 
 
@@ -208,17 +277,94 @@ async def test_joining_a_kernel_that_is_not_there_says_so(node: Node) -> None:
     assert gone.kernel_id == KernelId("nobody")
 
 
-@pytest.mark.parametrize("is_written", [False, True])
-async def test_what_could_not_be_written_is_written_again_in_order(node: Node, is_written: bool) -> None:
+async def test_a_kernel_that_is_about_to_start_is_waited_for_and_what_is_said_to_it_with_it(
+    node: Node,
+) -> None:
+    kernel_id = KernelId("third")
+    node.starting[kernel_id] = node.make_kernel(kernel_id)
+    node.tell(Join(kernel_id, "a"), Say(kernel_id, "a", request("r1")))
+    node.tell(Say(kernel_id, "a", request("r2")))
+    assert node.said == []
+    assert await node.until(bool) == [Joined(kernel_id, "a", 0, 0)]
+    assert [b"r1" in parts[0] or b"r2" in parts[0] for _, parts in node.said] == [True, True]
+
+
+async def test_a_command_that_is_missing_is_asked_for_and_nothing_after_it_is_carried_out(node: Node) -> None:
+    first = node.command(Join(KERNEL, "a"))
+    second = node.command(Say(KERNEL, "a", request("r1")))
+    node.relay.handle(second)
+    async with asyncio.timeout(DEADLINE_S):
+        while not (mails := await node.mails()):
+            await asyncio.sleep(0.001)
+    assert (mails[-1].heard, mails[-1].is_missing) == (0, True)
+    assert node.said == []
+    for command in (first, second, first, second):
+        node.relay.handle(command)
+    mail = await node.confirmed(2)
+    assert not mail.is_missing
+    assert len(node.said) == 1
+
+
+async def test_a_command_that_causes_no_mail_is_confirmed_all_the_same(node: Node) -> None:
     node.tell(Join(KERNEL, "a"))
-    await node.until(bool)
-    node.transport.failures, node.transport.is_written = 2, is_written
+    assert (await node.confirmed(1)).items
+    node.tell(Delivered(KERNEL, "a", 0))
+    assert (await node.confirmed(2)).items == []
+
+
+async def test_a_large_command_in_parts_is_one_command_and_is_confirmed_when_it_is_whole(node: Node) -> None:
+    node.tell(Join(KERNEL, "a"))
+    large = pack_message(
+        "shell", [b'{"msg_id": "r", "msg_type": "x_request"}', b"{}", b"{}", b"x" * 3_000_000]
+    )
+    whole = node.command(Say(KERNEL, "a", large))
+    pieces = list(pieces_of(encode_relay(whole)))
+    assert len(pieces) == 3
+    for index, is_last, piece in pieces:
+        node.relay.handle(
+            CommandPart(
+                fence=FENCE,
+                mailbox=Mailbox("web"),
+                number=whole.number + index,
+                heard=1,
+                index=index,
+                is_last=is_last,
+                piece=piece,
+            )
+        )
+        if not is_last:
+            assert node.said == []
+    assert [parts[-1] for _, parts in node.said] == [b"x" * 3_000_000]
+    assert (await node.confirmed(whole.number + 2)).heard == whole.number + 2
+
+
+async def test_a_large_message_comes_in_parts_and_whole(node: Node) -> None:
+    node.tell(Join(KERNEL, "a"))
+    node.publish(b"a" * 5_000_000, b"b")
+    items = await node.until(lambda found: len(texts_of(found)) == 2)
+    assert texts_of(items) == [b"a" * 5_000_000, b"b"]
+    assert max(node.sizes) < 1_100_000
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+async def test_mail_that_may_be_lost_leaves_a_gap_and_the_log_has_it_all(
+    node: Node, is_silent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relaying, "SWEEP_S", 0.01)
+    node.tell(Join(KERNEL, "a"))
+    last = (await node.confirmed(1)).number
+    node.transport.failures, node.transport.is_silent = 2, is_silent
     node.publish(b"1", b"2")
-    items = await node.until(lambda found: b"2" in texts_of(found)[-1:] and not node.transport.failures)
-    numbers = {seq for item in items if isinstance(item, Messages) for seq in item.seqs}
-    assert numbers == {1, 2}  # a repeat carries the same numbers
-    node.publish(b"3")
-    assert texts_of(await node.until(lambda found: b"3" in texts_of(found)))[-1] == b"3"
+    async with asyncio.timeout(DEADLINE_S):
+        while not (mails := await node.mails()):
+            await asyncio.sleep(0.001)
+            if node.transport.failures == 1:
+                node.publish(b"3")
+    assert mails[0].number > last + 1
+    node.tell(Join(KERNEL, "a", 0), Fetch(KERNEL, "a", 0), read=mails[-1].number, is_anew=True)
+    items = await node.until(lambda found: any(isinstance(item, Messages) and item.client for item in found))
+    fetched = next(item for item in items if isinstance(item, Messages) and item.client)
+    assert texts_of([fetched])[:2] == [b"1", b"2"]
 
 
 async def test_a_client_that_comes_back_fetches_what_it_missed(node: Node) -> None:
@@ -275,16 +421,24 @@ async def test_the_end_of_a_kernel_comes_after_all_it_sent(node: Node) -> None:
 async def test_a_web_process_that_does_not_read_gets_no_more_and_then_the_rest(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relaying, "UNREAD_BYTES", 10_000)
+    monkeypatch.setattr(relay_reader, "UNREAD_BYTES", 10_000)
     monkeypatch.setattr(relaying, "MAIL_BYTES", 2_000)
     node.tell(Join(KERNEL, "a"))
     node.publish(*(b"%03d" % number + b"x" * 1_000 for number in range(50)))
     await asyncio.sleep(0.05)
-    unread = texts_of(await node.mail())
+    mails = await node.mails()
+    unread = texts_of([item for mail in mails for item in mail.items])
     assert 9 <= len(unread) < 20
-    node.tell(read_bytes=1_000_000)
-    rest = texts_of(await node.until(lambda found: len(texts_of(found)) == 50 - len(unread)))
-    assert [int(text[:3]) for text in [*unread, *rest]] == list(range(50))
+    assert mails[-1].number == len(mails)
+    texts, read = list(unread), len(mails)
+    async with asyncio.timeout(DEADLINE_S):
+        while len(texts) < 50:
+            node.tell(read=read)
+            mails = await node.mails()
+            read += len(mails)
+            texts += texts_of([item for mail in mails for item in mail.items])
+            await asyncio.sleep(0.001)
+    assert [int(text[:3]) for text in texts] == list(range(50))
 
 
 async def test_who_is_away_for_too_long_is_forgotten_with_what_was_kept_for_them(node: Node) -> None:

@@ -8,10 +8,9 @@ import json
 import pytest
 
 from kernels_app.bus.channel_messages import pack_message
-from kernels_app.bus.envelopes import InterruptKernel, encode
-from kernels_app.bus.identifiers import Mailbox, StreamId, command_stream, mailbox_stream
-from kernels_app.bus.relay_envelopes import Join, RelayCommand, RelayItem, Say
-from kernels_app.bus.transport import Publication
+from kernels_app.bus.envelopes import InterruptKernel
+from kernels_app.bus.identifiers import Mailbox, mailbox_topic, relay_topic
+from kernels_app.bus.relay_envelopes import Join, RelayCommand, RelayItem, Say, encode_relay
 from tests.kernels_app.node.running_node import DEADLINE_S, NODE_ID, RunningNode
 
 pytestmark = pytest.mark.integration
@@ -41,12 +40,14 @@ async def test_what_a_client_says_to_a_starting_kernel_waits_until_the_kernel_is
         Join(notebook.kernel_id, "client"),
         Say(notebook.kernel_id, "client", message),
     ]
-    command = RelayCommand(fence=node.fence, mailbox=mailbox, number=1, read_bytes=0, items=items)
-    await node.wire.write([Publication(encode(command), log=command_stream(NODE_ID))])
+    command = RelayCommand(fence=node.fence, mailbox=mailbox, number=1, heard=0, read=0, items=items)
+    heard: list[bytes | None] = []
+    await node.wire.subscribe(mailbox_topic(mailbox), heard.append)
+    await node.wire.ready()
+    node.wire.cast(relay_topic(NODE_ID), encode_relay(command))
     # The cell never ends by itself: a kernel that had got it first could not say that it is there.
     await notebook.kernel_state("busy")
     await notebook.send(InterruptKernel(fence=node.fence, kernel_id=notebook.kernel_id))
     async with asyncio.timeout(DEADLINE_S):
-        async for entry in node.wire.follow_log(mailbox_stream(mailbox), after=StreamId("0-0")):
-            if b"KeyboardInterrupt" in entry.payload:
-                break
+        while not any(payload and b"KeyboardInterrupt" in payload for payload in heard):
+            await asyncio.sleep(0.01)

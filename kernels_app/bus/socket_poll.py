@@ -1,7 +1,8 @@
 """Waits for many sockets at once, and less often when more goes on.
 
-A kernel sends the messages of one cell one by one, and each would wake the event loop. So under load the sockets are
-looked at in ticks, all in one system call; a lone message is read at once.
+A kernel sends the messages of one cell one by one, many clients of a web process send one each, and each message would
+wake the event loop. So under load the sockets are looked at in ticks, all in one system call; a lone message is read at
+once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import select
 import time
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 # Between two looks under load; in full from so many messages a second on.
 TICK_S = 0.0025
@@ -122,3 +124,15 @@ class SocketPoll:
             self._look_in(tick_s)
         elif not self._is_watched:
             self._watch()
+
+
+_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, SocketPoll] = WeakKeyDictionary()
+
+
+def socket_poll_of_this_loop() -> SocketPoll:
+    """One for all that share an event loop for as long as it runs."""
+    loop = asyncio.get_running_loop()
+    poll = _of_loop.get(loop)
+    if poll is None:
+        poll = _of_loop[loop] = SocketPoll()
+    return poll
