@@ -25,13 +25,15 @@ class Join(msgspec.Struct, frozen=True, array_like=True, tag="j"):
     """A client came (back) to a kernel, at this mailbox. One that is known goes on from where it was.
 
     `seq`: the client has everything up to it; -1 when this web process does not know. `given`: its connection, which
-    lasts, was given everything up to it, though it may not have it all yet; -1 with a new connection.
+    lasts, was given everything up to it, though it may not have it all yet; -1 with a new connection. `ticket`: names
+    this joining, among those of the web process.
     """
 
     kernel_id: KernelId
     client: str
     seq: int = -1
     given: int = -1
+    ticket: int = 0
 
 
 class Leave(msgspec.Struct, frozen=True, array_like=True, tag="l"):
@@ -102,7 +104,7 @@ class CommandPart(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag=
 class Joined(msgspec.Struct, frozen=True, array_like=True, tag="j"):
     """The client goes on after `seq`; this mailbox was given everything up to `live_seq`.
 
-    `lost_count` messages that the client should have got before are gone.
+    `lost_count` messages that the client should have got before are gone. `ticket`: of the `Join` that it answers.
     """
 
     kernel_id: KernelId
@@ -110,6 +112,7 @@ class Joined(msgspec.Struct, frozen=True, array_like=True, tag="j"):
     seq: int
     live_seq: int
     lost_count: int = 0
+    ticket: int = 0
 
 
 class Messages(msgspec.Struct, frozen=True, array_like=True, tag="m"):

@@ -188,7 +188,7 @@ class NodeRelay:
         reader.kernels.add(kernel)
         self._kernels[kernel] = None
         live_seq = kernel.cursors.setdefault(reader.mailbox, kernel.log.head)
-        reader.items.append(Joined(kernel.kernel_id, item.client, seq, live_seq, lost_count))
+        reader.items.append(Joined(kernel.kernel_id, item.client, seq, live_seq, lost_count, item.ticket))
         if kernel.gone_reason is not None:
             reader.items.append(Gone(kernel.kernel_id, kernel.gone_reason))
 

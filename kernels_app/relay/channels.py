@@ -80,6 +80,7 @@ class ChannelClient:
         self.outlet = outlet
         self.may_return = may_return
         self.seq: int | None = None
+        self.ticket = 0  # of its last joining
         self.given_seq = -1  # the same, when the node was asked again
         self.is_behind = False
         self.is_fetching = False
@@ -143,7 +144,7 @@ class KernelFeed:
         if self.live_seq is None:
             self.live_seq = item.live_seq
         client = self.clients.get(item.client)
-        if client is None or client.seq is not None:
+        if client is None or client.seq is not None or client.ticket != item.ticket:
             return
         client.seq = item.seq
         if client.given_seq < 0:
@@ -218,6 +219,7 @@ class ChannelRelay:
         self._links: dict[tuple[NodeId, int], NodeLink] = {}
         self._reporter: asyncio.Task[None] | None = None
         self._fences: dict[NodeId, int] = {}  # the latest that was heard of
+        self._tickets = 0
         self._outdated: set[NodeId] = set()  # somebody joined an earlier life of it since
 
     def join(self, *, kernel_id: KernelId, node_id: NodeId, fence: int, client: ChannelClient) -> KernelFeed:
@@ -237,10 +239,15 @@ class ChannelRelay:
             client.reported_seq = replaced.final_seq(in_good_order=False)
             replaced.end(Conflict("This client connected again elsewhere."))
         feed.clients[client.key] = client
-        link.add(Join(kernel_id, client.key, client.reported_seq))
+        link.add(self._joining(feed, client))
         if self._reporter is None or self._reporter.done():
             self._reporter = asyncio.create_task(self._report(), name="channel-relay")
         return feed
+
+    def _joining(self, feed: KernelFeed, client: ChannelClient) -> Join:
+        self._tickets += 1
+        client.ticket = self._tickets
+        return Join(feed.kernel_id, client.key, client.reported_seq, client.given_seq, client.ticket)
 
     def say_for(
         self, client_key: str, message: bytes, *, kernel_id: KernelId, node_id: NodeId, fence: int
@@ -340,7 +347,7 @@ class ChannelRelay:
                 if client.seq is not None:
                     client.given_seq, client.seq = client.seq, None
                 client.is_behind = client.is_fetching = False
-                link.add(Join(feed.kernel_id, client.key, client.reported_seq, client.given_seq))
+                link.add(self._joining(feed, client))
 
     async def _report(self) -> None:
         """Tells the nodes what clients have, so that they need not keep it; and clients that they are too slow."""

@@ -23,7 +23,7 @@ from kernels_app.relay import node_link
 from kernels_app.relay.channels import ChannelClient, channel_relay_of_this_loop
 
 KERNEL, NODE, FENCE = KernelId("kernel"), NodeId("node"), 3
-DEADLINE_S = 20
+DEADLINE_S = 10
 
 # What happens to a cast: it arrives, it is refused, it is lost with its sender's connection, or with its reader's.
 ARRIVES, REFUSED, LOST_BY_SENDER, LOST_BY_READER = range(4)
