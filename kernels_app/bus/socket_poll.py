@@ -13,13 +13,9 @@ import time
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-# Between two looks under load; in full from so many messages a second on.
-TICK_S = 0.0025
-BUSY_RATE = 700.0
-# A shorter tick costs more than it spares.
-SHORTEST_TICK_S = 0.0003
-# So many ticks in a row that found nothing: the event loop wakes us again.
-QUIET_TICKS = 8
+# Between two looks while much goes on: from so many messages a second on.
+TICK_S = 0.003  # uvloop counts whole milliseconds
+BUSY_RATE = 1000.0
 RATE_PERIOD_S = 0.1
 
 READABLE, WRITABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR, select.EPOLLOUT
@@ -44,7 +40,6 @@ class SocketPoll:
         self._is_watched = False  # the event loop calls when a socket is ready
         self._is_looking = False
         self._tick: asyncio.Handle | None = None
-        self._quiet_ticks = 0
         self._rate = 0.0
         self._looked_s = 0.0
 
@@ -116,12 +111,10 @@ class SocketPoll:
         passed_s = max(now_s - self._looked_s, 1e-4)
         self._rate += (count / passed_s - self._rate) * min(1.0, passed_s / RATE_PERIOD_S)
         self._looked_s = now_s
-        self._quiet_ticks = 0 if count else self._quiet_ticks + 1
-        tick_s = TICK_S * min(1.0, self._rate / BUSY_RATE)
         if self._asking:
             self._look_in(0.0)
-        elif tick_s >= SHORTEST_TICK_S and self._quiet_ticks <= QUIET_TICKS:
-            self._look_in(tick_s)
+        elif count and self._rate >= BUSY_RATE:
+            self._look_in(TICK_S)
         elif not self._is_watched:
             self._watch()
 

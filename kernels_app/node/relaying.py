@@ -41,11 +41,10 @@ logger = logging.getLogger(__name__)
 # One mail: large enough to cost little, small enough to pass between others.
 MAIL_BYTES = 512 * 1024
 FETCH_BYTES = 1024 * 1024
-# The writer waits this long for the rest of a burst when much goes on, and less when less does.
-MAX_WINDOW_S = 0.001
-MIN_WINDOW_S = 0.0003
-# Messages a second from which on the window is at its widest.
-BUSY_RATE = 1500.0
+# After a lull, waited for what comes right behind a first message.
+GATHER_S = 0.001
+# Messages a second from which on nothing is waited for any more.
+BUSY_RATE = 1000.0
 RETRY_S = 0.1
 CATCH_UP_S = 5.0
 # A command is confirmed with the mail that it causes; one that causes none, after this time.
@@ -83,8 +82,11 @@ class NodeRelay:
         self._readers: dict[Mailbox, RelayReader] = {}
         # Those that know a client, here or away.
         self._kernels: dict[KernelRelay, None] = {}
-        self._wake = asyncio.Event()
-        self._rate = 0.0
+        self._may_tell = False
+        self._telling: asyncio.Handle | None = None
+        self._recovering: asyncio.Task[None] | None = None
+        self._told_s = 0.0
+        self._rate = 0.0  # messages a second
         self._counted: dict[KernelId, int] = {}
         self._arrived: list[bytes] = []
         self._connection_number = 0
@@ -120,19 +122,19 @@ class NodeRelay:
         if message.fence != self._fence:
             # For an earlier life of this node: the mail of this one tells so by its number.
             reader.items.append(Gone(KernelId(""), _GONE))
-            self._wake.set()
+            self._tell_soon()
             return
         command = reader.take(message, self._loop.time())
         if command is not None:
             self._carry_out(reader, command)
         if reader.items or reader.dirty or command is None:
-            self._wake.set()
+            self._tell_soon()
         elif self._answering is None:
             self._answering = self._loop.call_later(ANSWER_S, self._answer)
 
     def _answer(self) -> None:
         self._answering = None
-        self._wake.set()
+        self._tell_soon()
 
     def _carry_out(self, reader: RelayReader, command: RelayCommand) -> None:
         if reader.held:
@@ -155,7 +157,7 @@ class NodeRelay:
         held, reader.held = reader.held, []
         for command in held:
             self._take_all(reader, command)
-        self._wake.set()
+        self._tell_soon()
 
     def _take_all(self, reader: RelayReader, command: RelayCommand) -> None:
         for item in command.items:
@@ -229,34 +231,50 @@ class NodeRelay:
             reader = self._readers.get(Mailbox(mailbox))
             if reader is not None:
                 reader.dirty[kernel] = None
-        self._wake.set()
+        self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        if self._telling is None and self._may_tell:
+            # While much goes on, sockets are read in ticks: a burst is there as a whole.
+            self._telling = (
+                self._loop.call_soon(self._tell)
+                if self._rate >= BUSY_RATE
+                else self._loop.call_later(GATHER_S, self._tell)
+            )
+
+    def _tell(self) -> None:
+        self._telling = None
+        try:
+            count = self._cast_mail()
+        except TransportError as error:
+            logger.warning("Kernel messages wait for the wire: %s", error)
+            self._may_tell = False
+            self._recovering = asyncio.create_task(self._recover())
+            return
+        now_s, before_s = self._loop.time(), self._told_s
+        self._told_s = now_s
+        passed_s = max(now_s - before_s, 1e-4)
+        share = min(1.0, passed_s * 10)  # the rate of about the last tenth of a second
+        self._rate += (count / passed_s - self._rate) * share
+
+    async def _recover(self) -> None:
+        await asyncio.sleep(RETRY_S)
+        await self._see_connection()
+        self._may_tell = True
+        self._tell_soon()
 
     async def run(self) -> None:
         """Hears and tells until cancelled."""
         await self._listen()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._sweep())
-            written_s = 0.0
-            while True:
-                await self._wake.wait()
-                window_s = MIN_WINDOW_S + (MAX_WINDOW_S - MIN_WINDOW_S) * min(1.0, self._rate / BUSY_RATE)
-                now_s = self._loop.time()
-                if now_s - written_s < window_s:
-                    await asyncio.sleep(window_s - (now_s - written_s))
-                self._wake.clear()
-                try:
-                    count = self._cast_mail()
-                except TransportError as error:
-                    logger.warning("Kernel messages wait for the wire: %s", error)
-                    await asyncio.sleep(RETRY_S)
-                    await self._see_connection()
-                    self._wake.set()
-                    continue
-                now_s, before_s = self._loop.time(), written_s
-                written_s = now_s
-                passed_s = max(now_s - before_s, 1e-4)
-                share = min(1.0, passed_s * 10)  # the rate of about the last tenth of a second
-                self._rate += (count / passed_s - self._rate) * share
+        self._may_tell = True
+        self._tell_soon()
+        try:
+            await self._sweep()
+        finally:
+            self._may_tell = False
+            for work in (self._telling, self._recovering, self._answering):
+                if work is not None:
+                    work.cancel()
 
     async def _listen(self) -> None:
         while True:
@@ -277,7 +295,7 @@ class NodeRelay:
             self._connection_number = number
             for reader in self._readers.values():
                 reader.skip()
-            self._wake.set()
+            self._tell_soon()
 
     def _cast_mail(self) -> int:
         """One mail for each web process that something is there for; the number of messages. Raises TransportError."""
@@ -295,7 +313,7 @@ class NodeRelay:
 
             payload = reader.mail(self._node_id, self._fence, collect)
             if reader.has_mail:
-                self._wake.set()
+                self._tell_soon()
             try:
                 self._transport.cast(mailbox_topic(reader.mailbox), payload)
             except TransportError:

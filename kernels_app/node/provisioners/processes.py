@@ -99,8 +99,7 @@ def _processes() -> Iterable[_Process]:
     for entry in os.listdir(_PROC):  # noqa: PTH208  names only, many times
         if entry.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
-                with open(f"/proc/{entry}/stat", "rb") as file:  # noqa: PTH123  as above
-                    fields = file.read().rpartition(b")")[2].split()
+                fields = _stat(entry).rpartition(b")")[2].split()
                 yield _Process(
                     pid=int(entry),
                     parent=int(fields[_PARENT]),
@@ -109,6 +108,15 @@ def _processes() -> Iterable[_Process]:
                     cpu_ticks=sum(map(int, fields[_CPU_TICKS])),
                     thread_count=int(fields[_THREADS]),
                 )
+
+
+def _stat(pid: str) -> bytes:
+    """`/proc/<pid>/stat`. Three system calls: a file object makes seven."""
+    descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+    try:
+        return os.read(descriptor, 4096)
+    finally:
+        os.close(descriptor)
 
 
 def _proportional_bytes(process: _Process) -> int:
