@@ -13,7 +13,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
 from kernels_app.bus.identifiers import CellId
-from kernels_app.bus.operations import AnyOperation
+from kernels_app.bus.operations import AnyOperation, KernelChanged, KernelStateName
 from kernels_app.runs.apply import CellState, apply, new_cell_state
 from notebooks_app.sync.frames import Kind
 
@@ -70,6 +70,7 @@ class RunsClient:
         self.first_output_at: dict[str, float] = {}
         # Places in the queue for a kernel that were told, in order.
         self.positions: list[int] = []
+        self.kernel_state: KernelStateName = "pending"
 
     @classmethod
     async def open(cls, base_url: str, document_id: str, headers: dict[str, str]) -> RunsClient:
@@ -98,6 +99,12 @@ class RunsClient:
             }
         )
 
+    async def shut_down(self) -> None:
+        """Gives the kernel back. Returns when it ends: what a page asks for as it closes may not be heard any more."""
+        await self._send({"type": "shutdown"})
+        while self.kernel_state not in ("stopping", "stopped"):
+            await self._receive()
+
     async def ended(self, cell_id: str, *, timeout_s: float = 60) -> CellState:
         """Raises TimeoutError, or RuntimeError when the hub refused."""
         async with asyncio.timeout(timeout_s):
@@ -120,6 +127,8 @@ class RunsClient:
         elif message["type"] == "ops":
             for operation in msgspec.convert(message["ops"], list[AnyOperation]):
                 apply(self.cells, operation)
+                if isinstance(operation, KernelChanged):
+                    self.kernel_state = operation.state
         return message
 
     async def _send(self, message: dict[str, Any]) -> None:

@@ -14,14 +14,17 @@ def open_door(door: tuple[str, int]) -> tuple[str, int] | None:
         return door if probe.connect_ex(door) == 0 else None
 
 
-def tried(addresses: list[str], other_project: str) -> list[str]:
-    """Everything that worked; empty is good."""
+def tried(addresses: list[str], other_project: str, further_ports: tuple[int, ...] = ()) -> list[str]:
+    """Everything that worked; empty is good. `further_ports`: where other kernels listen."""
     reached = []
     own = set()
     for line in Path("/etc/hosts").read_text().splitlines():
         own.update(line.split()[:1])
     doors = [
-        (address, port) for address in [*addresses, "169.254.169.254"] for port in PORTS if address not in own
+        (address, port)
+        for address in [*addresses, "169.254.169.254"]
+        for port in (*PORTS, *further_ports)
+        if address not in own
     ]
     with ThreadPoolExecutor(32) as threads:
         reached += [f"{address}:{port}" for address, port in filter(None, threads.map(open_door, doors))]

@@ -29,7 +29,8 @@ def reached(
 
     for address in (*(("127.0.0.1", port) for port in ports), ("169.254.169.254", 80)):
         attempt(str(address), socket.create_connection, address, 0.3)
-    for path in (*paths, "/var/run/docker.sock", "/run/docker.sock", "/etc/shadow"):
+    attempt("read /etc/shadow", os.open, "/etc/shadow", os.O_RDONLY)
+    for path in (*paths, "/var/run/docker.sock", "/run/docker.sock"):
         attempt(path, os.stat, path)
         attempt(f"connect {path}", socket.socket(socket.AF_UNIX).connect, path)
     for pid in pids:
@@ -53,9 +54,20 @@ def system_calls() -> list[str]:
     return found
 
 
+def environments() -> list[str]:
+    """Of all processes there are."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            found.append(path.read_bytes().decode("utf-8", "replace"))
+        except OSError:
+            continue
+    return found
+
+
 def told(secrets: Sequence[str]) -> list[str]:
     """What the environment and the list of processes tell of the machine."""
-    words = " ".join([*os.environ, *os.environ.values()])
+    words = " ".join([*os.environ, *os.environ.values(), *environments()])
     found = [f"environment: {secret}" for secret in secrets if secret in words]
     processes = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
     return found + ([f"{len(processes)} processes"] if len(processes) > 10 else [])

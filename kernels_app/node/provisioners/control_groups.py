@@ -25,8 +25,11 @@ CPU_PERIOD_US = 100_000
 REMOVE_S = 2.0
 LEFTOVER_S = 60.0
 _WANTED = ("memory", "cpu", "pids")
-# Puts itself into the groups named before `--` and becomes the program after it.
-ENTER_SCRIPT = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 125; shift; done; shift; exec "$@"'
+# Puts itself into the groups named before `--` and becomes the program after it. A shell adds its folder to the
+# environment: where that is on this machine is nobody's business in a sandbox.
+ENTER_SCRIPT = (
+    'while [ "$1" != -- ]; do echo 0 > "$1" || exit 125; shift; done; shift; unset PWD OLDPWD; exec "$@"'
+)
 
 
 class ControlGroup:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kernels_app.bus.envelopes import Limits
 from kernels_app.node.config import ConfigError, NodeConfig, read_config
 from kernels_app.node.isolation import find_isolation
+from kernels_app.node.provisioners import control_groups
 from kernels_app.node.provisioners.bubblewrap import (
     Machine,
     OpenFile,
@@ -174,6 +177,98 @@ def test_a_node_that_may_make_no_groups_finds_none(tmp_path: Path) -> None:
     fake_group(tmp_path)  # no controllers for its children
     assert find_control_groups("n", root=tmp_path, own="0::/hub\n") is None
     assert find_control_groups("n", root=tmp_path, own="12:pids:/nowhere\n") is None
+
+
+class DelegatedTree:
+    """Groups of version 2 as systemd leaves them: the hub's own group with its processes, in one that was delegated."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self.delegated = root / "system.slice" / "hub.service"
+        self.own = self.delegated / "main"
+        self.own.mkdir(parents=True)
+        self._delegated: set[Path] = set()
+        for folder in (root, root / "system.slice", self.delegated, self.own):
+            self.offer(folder, "cpuset cpu io memory pids", is_delegated=folder == self.delegated)
+        write = Path.write_text
+
+        def write_text(path: Path, data: str, *arguments: Any, **options: Any) -> int:
+            """As the operating system takes it: a word switches a controller on, where that is allowed."""
+            if path.name != "cgroup.subtree_control":
+                return write(path, data, *arguments, **options)
+            offered = (path.parent / "cgroup.controllers").read_text().split()
+            if path.parent not in self._delegated or data[1:] not in offered:
+                raise OSError(errno.EBUSY, "Device or resource busy")
+            return write(path, " ".join({*path.read_text().split(), data[1:]}))
+
+        monkeypatch.setattr(Path, "write_text", write_text)
+        # Folders made here are none of the kernel's, which alone could take a process in.
+        monkeypatch.setattr(control_groups, "_works", lambda groups: True)
+
+    def offer(self, folder: Path, names: str, *, is_delegated: bool) -> None:
+        folder.mkdir(exist_ok=True)
+        (folder / "cgroup.controllers").write_text(names)
+        (folder / "cgroup.subtree_control").touch()
+        if is_delegated:
+            self._delegated.add(folder)
+
+    def found(self, own: str = "0::/system.slice/hub.service/main\n", **given: Path) -> ControlGroups | None:
+        return find_control_groups("n", root=self.root, own=own, **given)
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DelegatedTree:
+    return DelegatedTree(tmp_path / "cgroup", monkeypatch)
+
+
+def test_groups_are_made_in_the_nearest_that_may_have_children_with_limits(tree: DelegatedTree) -> None:
+    groups = tree.found()
+    assert groups is not None
+    assert groups.controllers == {"cpu", "memory", "pids"}
+    group = groups.make("kernel/../one", Limits(memory_bytes=1 << 20, cpu_cores=0.25, process_count=3))
+    [made] = tree.delegated.glob("zasper-n-*")
+    assert made.name.startswith("zasper-n-kernelone-")
+    assert {path.name: path.read_text() for path in made.iterdir()} == {
+        "memory.max": str(1 << 20),
+        "memory.swap.max": "0",
+        "memory.oom.group": "1",
+        "cpu.max": "25000 100000",
+        "pids.max": "3",
+    }
+    assert str(made / "cgroup.procs") in group.enter_words
+
+
+def test_a_group_that_was_handed_over_is_taken_and_no_other(tree: DelegatedTree) -> None:
+    handed = tree.root / "handed"
+    tree.offer(handed, "cpu pids", is_delegated=False)
+    assert tree.found(given=handed) is None, "nothing can be switched on there"
+    tree.offer(handed, "cpu pids", is_delegated=True)
+    groups = tree.found(given=handed)
+    assert groups is not None
+    assert groups.controllers == {"cpu", "pids"}
+    groups.make("k", Limits(process_count=1))
+    assert len(list(handed.glob("zasper-n-k-*"))) == 1
+    outside = tree.root.parent / "outside"
+    tree.offer(outside, "cpu pids", is_delegated=True)
+    assert tree.found(given=outside) is None, "that is no control group"
+
+
+@pytest.mark.parametrize(
+    "own", ["", "0::/system.slice\n", "0::/elsewhere\n", "11:memory:/system.slice/hub.service\n", "rubbish"]
+)
+def test_a_tree_that_is_somebody_else_s_is_left_alone(tree: DelegatedTree, own: str) -> None:
+    assert tree.found(own) is None
+    assert not list(tree.root.rglob("zasper-*"))
+
+
+def test_only_old_groups_of_the_same_node_are_removed(tree: DelegatedTree) -> None:
+    old, young, of_other = (tree.delegated / f"zasper-{name}" for name in ("n-old", "n-young", "other-old"))
+    for folder in (old, young, of_other):
+        folder.mkdir()
+    for folder in (old, of_other):
+        os.utime(folder, (0, 0))
+    assert tree.found() is not None
+    assert [folder.exists() for folder in (old, young, of_other)] == [False, True, True]
 
 
 def real_groups() -> ControlGroups:
