@@ -21,7 +21,7 @@ SELDOM_S = 30.0
 # The pause after a round of measuring, as a multiple of the time it took; and when the disk is nearly full.
 PAUSE_FACTOR = 20.0
 SHORT_PAUSE_FACTOR = 2.0
-# A project that grew by less between two looks does not fill a disk.
+# A project that grew by less since the disk is nearly full is not what fills it.
 FILLING_BYTES = 16 << 20
 LARGEST_RESERVE_BYTES = 1 << 30
 RESERVE_SHARE = 0.05
@@ -47,8 +47,8 @@ class _Project(msgspec.Struct):
     used_bytes: int  # of the disk, when it was measured
     measured_at_s: float
     told_bytes: int | None = None
-    # Since the look before the last.
-    grew_bytes: int = 0
+    # At the last look when enough was free, or the least since then.
+    before_bytes: int = 0
 
 
 class Storage:
@@ -86,11 +86,14 @@ class Storage:
         for name, files_bytes in sizes.items():
             project = self._projects.get(name)
             if project is None:
-                self._projects[name] = _Project(files_bytes, files_bytes, used, now_s)
+                self._projects[name] = _Project(
+                    files_bytes, files_bytes, used, now_s, before_bytes=files_bytes
+                )
                 continue
-            project.grew_bytes = files_bytes - project.files_bytes
             project.files_bytes, project.used_bytes, project.measured_at_s = files_bytes, used, now_s
             project.least_bytes = min(project.least_bytes, files_bytes)
+            is_more = self.is_short(disk) and files_bytes > project.before_bytes
+            project.before_bytes = project.before_bytes if is_more else files_bytes
 
     def news(self) -> dict[str, Growth]:
         """Of those that changed since the hub was told; it counts as told now."""
@@ -113,9 +116,14 @@ class Storage:
         return disk.free_bytes < self.reserve_of(disk)
 
     def filling(self) -> str | None:
-        """The project that grew most between the last two looks, if any grew as if it would fill the disk."""
-        most = max(self._projects, key=lambda name: self._projects[name].grew_bytes, default=None)
-        return None if most is None or self._projects[most].grew_bytes < FILLING_BYTES else most
+        """The project that grew most since enough was free, if any grew as if it would fill the disk. It is not named
+        again before it has grown as much once more."""
+        grown = {name: one.files_bytes - one.before_bytes for name, one in self._projects.items()}
+        most = max(grown, key=lambda name: grown[name], default=None)
+        if most is None or grown[most] < FILLING_BYTES:
+            return None
+        self._projects[most].before_bytes = self._projects[most].files_bytes
+        return most
 
 
 def disk_reason(free_bytes: int) -> str:
