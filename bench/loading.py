@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import msgspec
 from bench.load_client import LoadPlan, LoadReport
 from bench.measuring import cpu_seconds, pss_bytes
 
+# What connecting leaves to be done (access that is looked at once more, kernels that are asked who they are) is not an
+# execution's, whatever the server.
+SETTLE_S = 3.0
 ROOT = Path(__file__).resolve().parent.parent
 Parts = Mapping[str, Sequence[int]]  # process ids by part of a server; kernels are not among them
 
@@ -53,6 +57,7 @@ def run_load(plan: LoadPlan, parts: Callable[[], Parts]) -> Load:
         if client.stdout.readline().strip() != "ready":
             client.wait(10)
             raise RuntimeError("The load client could not connect; what it said is above.")
+        time.sleep(SETTLE_S)
         server = parts()
         before = cpu_by_part(server)
         client.stdin.write("go\n")

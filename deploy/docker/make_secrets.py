@@ -53,7 +53,7 @@ def main() -> None:
         "bind 0.0.0.0 -::*\nport 6379\nprotected-mode yes\n"
         f"requirepass {valkey}\n"
         'dir /data\nappendonly yes\nappendfsync everysec\nsave ""\n'
-        "maxmemory-policy noeviction\n",
+        "maxmemory-policy noeviction\nclient-output-buffer-limit pubsub 256mb 64mb 60\n",
         0o444,
     )
 

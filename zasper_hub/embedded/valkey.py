@@ -61,6 +61,8 @@ def write_configuration(layout: Layout) -> Path:
                 "daemonize no",
                 "loglevel warning",
                 "maxmemory-policy noeviction",
+                # A web process that stands still for a minute is owed what its nodes cast: 6 MB each, and outputs.
+                "client-output-buffer-limit pubsub 256mb 64mb 60",
                 # Waking ten times a second to expire keys is what an idle server costs; once will do.
                 "hz 1",
                 "dynamic-hz yes",
