@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import screenshot
 from tests.jupyter_clients.project_server import JupyterLab, ProjectServer
-from tests.live_hub import LiveHub
+from tests.live_hub import LiveHub, wait_for
 
 CELLS = [
     "import ipywidgets\n"
@@ -56,11 +57,17 @@ def test_a_slider_in_jupyterlab_moves_the_value_in_the_kernel_and_back(
             for value in (4, 5):
                 page.keyboard.press("ArrowRight")
                 expect(shown).to_have_text(str(value), timeout=20_000)
-            cells.nth(1).locator(".cm-content").click()
-            page.keyboard.press("Shift+Enter")
-            expect(cells.nth(1).locator(".jp-OutputArea-output")).to_have_text(
-                "now 5 heard [4, 5]", timeout=20_000
-            )
+            told = cells.nth(1).locator(".jp-OutputArea-output")
+
+            def kernel_has_both() -> bool:
+                """The widgets send a change when the one before is done, which may be after a cell that is run now."""
+                cells.nth(1).locator(".cm-content").click()
+                page.keyboard.press("Shift+Enter")
+                expect(told).to_have_text(re.compile(r"now \d heard \[.*\]"), timeout=20_000)
+                expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=20_000)
+                return told.inner_text().strip() == "now 5 heard [4, 5]"
+
+            wait_for("the kernel has both values", kernel_has_both, timeout_s=40)
             cells.nth(2).locator(".cm-content").click()
             page.keyboard.press("Shift+Enter")
             expect(shown).to_have_text("9", timeout=20_000)
