@@ -59,6 +59,9 @@ class ChannelClient:
         receive_buffer_bytes: int | None = None,
     ) -> None:
         self.session_id = session_id or uuid.uuid4().hex
+        # Whether the last message came with a ping: the server knows from its answer that this message is here.
+        # In a flood all do, else the last one of each batch.
+        self.is_last_known = False
         self.is_v1 = is_v1
         parts = urlsplit(url)
         self._socket = socket.socket()
@@ -145,6 +148,7 @@ class ChannelClient:
 
     def receive(self) -> Message:
         """The next message. Raises Closed; TimeoutError."""
+        self.is_last_known = False
         while True:
             opcode, payload = self.receive_frame()
             if opcode == 0x8:
@@ -153,6 +157,7 @@ class ChannelClient:
                 raise Closed(code)
             if opcode == 0x9:
                 self.send_frame(0xA, payload)
+                self.is_last_known = True
             elif opcode in (0x1, 0x2):
                 return self._parse(opcode, payload)
 
