@@ -11,6 +11,14 @@ from tests.e2e.conftest import screenshot, screenshots, sign_in
 from tests.e2e.pages import NotebookPage, document_id, make_project, upload
 from tests.live_hub import PASSWORD, LiveHub
 
+# What ran in a project may still write for a moment: it cannot be deleted for good before.
+DELETED_YESTERDAY = """
+from datetime import timedelta
+from django.utils import timezone
+from notebooks_app.models import Project
+Project.objects.filter(name="Done with").update(deleted_at=timezone.now() - timedelta(days=1))
+"""
+
 
 def notebook(cell_id: str, source: str) -> bytes:
     cell: dict[str, object] = {
@@ -28,6 +36,10 @@ def test_who_hits_the_kernel_quota_reads_why_stops_a_kernel_and_goes_on(page: Pa
     upload(quincy, project, "second.ipynb", notebook("two", "print('there is', 'room')"))
     first = document_id(quincy, project, "first.ipynb")
     quincy.post(f"documents/{first}/runs", json={"cells": "all"}).raise_for_status()
+    deleted = make_project(quincy, "Done with")
+    upload(quincy, deleted, "large.bin", b"x" * 300_000)
+    quincy.delete(f"projects/{deleted['id']}").raise_for_status()
+    hub.shell(DELETED_YESTERDAY)
 
     sign_in(page, hub, "quincy", PASSWORD)
     second = NotebookPage(page, hub, project, "second.ipynb").open()
@@ -61,3 +73,13 @@ def test_who_hits_the_kernel_quota_reads_why_stops_a_kernel_and_goes_on(page: Pa
         "aria-valuenow", "1"
     )
     screenshots(page, "usage")
+
+    # What was deleted counts until it is gone for good.
+    row = page.get_by_role("row").filter(has_text="Done with")
+    expect(row).to_contain_text("deleted; counts until")
+    row.get_by_role("button", name="Delete for good").click()
+    sure = page.get_by_role("dialog", name="Delete Done with for good?")
+    expect(sure).to_contain_text("Nobody can bring them back.")
+    sure.get_by_role("button", name="Delete for good").click()
+    expect(page.get_by_text("Done with is gone. Its storage is free again.")).to_be_visible()
+    expect(row).to_have_count(0)
