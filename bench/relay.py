@@ -22,6 +22,7 @@ from bench.servers import Server, hub, jupyter_server, jupyterhub
 # (kernels, executions a second of each)
 RATES = [(16, 10), (64, 10), (100, 10), (16, 100)]
 PEOPLE = 8
+RELAYING = ("web", "node", "valkey")  # of the hub; recorder and worker have no part in it
 BARS = {  # (against, kernels, rate): at most this ratio of CPU
     ("JupyterHub v1", 64, 10): 0.3,
     ("JupyterHub v1", 16, 10): 0.5,
@@ -131,8 +132,14 @@ def spread_over(kernels: Sequence[KernelAddress], count: int) -> list[KernelAddr
 
 
 def ratios_of(rows: Sequence[Row]) -> list[dict[str, object]]:
-    """CPU of the hub by that of a peer, with the bar."""
-    cpu = {(row.subject, row.kernels, row.rate_per_s): row.cpu_us.median for row in rows}
+    """CPU of the hub's web, node and Valkey by that of a peer, with the bar."""
+    cpu = {
+        (row.subject, row.kernels, row.rate_per_s): sum(
+            row.cpu_us_by_part[part].median for part in RELAYING if part in row.cpu_us_by_part
+        )
+        or row.cpu_us.median
+        for row in rows
+    }
     return [
         {
             "against": against,
