@@ -91,6 +91,7 @@ def test_a_database_that_cannot_be_opened_is_told_and_nothing_stays(tmp_path: Pa
         timeout=90,
     )
     assert done.returncode == 1
+    assert "does not load" in done.stdout
     assert "could not be prepared" in done.stderr
     assert "nonsense" in done.stderr
     assert not list((tmp_path / "data" / "logs").glob("web.log")), "no program was started"

@@ -178,8 +178,9 @@ class Forker:
         if sum(1 for _ in Path("/proc/self/task").iterdir()) > 1:
             asked.pid.set_exception(ForkFailed("the parent has threads"))
             return
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # what is written twice is better than no program
+                stream.flush()
         parent_pid = os.getpid()
         # What comes meanwhile waits until the fork has handlers of its own.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)

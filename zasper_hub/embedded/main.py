@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import secrets
 import signal
@@ -227,8 +226,8 @@ def load_forker(hub: dict[str, str]) -> Forker | None:
     forker = Forker(say)
     try:
         forker.load(hub)
-    except Exception:
-        logging.getLogger(__name__).debug("nothing is forked", exc_info=True)
+    except Exception as error:
+        say(f"What the programs have in common does not load ({type(error).__name__}: {error}).")
         return None
     return forker
 
