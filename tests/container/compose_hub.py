@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -48,7 +49,7 @@ class ComposeHub:
     def __init__(self) -> None:
         self.project = f"zaspertest{secrets.token_hex(3)}"
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.address = self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("HUB_", "NODE_"))},
             "COMPOSE_PROJECT_NAME": self.project,
@@ -59,22 +60,11 @@ class ComposeHub:
             "NODE_KERNEL_MEMORY_MB": "512",
             "NODE_KERNEL_PROCESSES": "150",
         }
-        self.token = ""
+        self.token = self._password = ""
 
     def compose(self, *words: str, check: bool = True) -> str:
         """Output of `docker compose …` for this hub."""
-        done = subprocess.run(
-            [*compose(), *words],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=COMMAND_S,
-        )
-        if check and done.returncode != 0:
-            raise AssertionError(f"compose {' '.join(words)}:\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}")
-        return done.stdout
+        return run_compose(self.environment, *words, check=check)
 
     def up(self, *options: str) -> None:
         try:
@@ -85,9 +75,19 @@ class ComposeHub:
 
     def is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            return httpx.get(f"{self.address}/readyz", timeout=5).status_code == 200
         except httpx.HTTPError:
             return False
+
+    def settle(self, base_path: str, certificate: Path) -> bool:
+        """From its next `up` on it speaks TLS too, and lives below this path; False when it does already."""
+        wanted = {"HUB_BASE_PATH": base_path, "HUB_TLS": str(certificate.parent)}
+        if wanted.items() <= self.environment.items():
+            return False
+        self.password()  # while its log is there
+        self.environment |= wanted
+        self.url = f"{self.address}{base_path}"
+        return True
 
     def remove(self) -> None:
         """Everything of this hub, its kernels too."""
@@ -104,13 +104,15 @@ class ComposeHub:
             docker("rm", "--force", container)
 
     def kernel_containers(self) -> list[str]:
-        return docker("ps", "--all", "--quiet", "--filter", f"label=org.zasper.hub={self.project}").split()
+        return kernel_containers_of(self.project)
 
     def password(self) -> str:
         """What `prepare` printed, once."""
-        found = re.search(r"password: (\S+)", self.compose("logs", "--no-color", "prepare"))
-        assert found is not None, "no password was printed"
-        return found[1]
+        if not self._password:
+            found = re.search(r"password: (\S+)", self.compose("logs", "--no-color", "prepare"))
+            assert found is not None, "no password was printed"
+            self._password = found[1]
+        return self._password
 
     def client(self) -> httpx.Client:
         if not self.token:
@@ -120,6 +122,13 @@ class ComposeHub:
         return httpx.Client(
             base_url=f"{self.url}/api/hub/v1/", headers={"Authorization": f"Bearer {self.token}"}, timeout=30
         )
+
+    def node_of(self, project: str) -> str | None:
+        """The node that is up and was started by this project of Compose."""
+        found = self.sql(
+            f"SELECT node_id FROM kernels_app_node WHERE state = 'up' AND node_id LIKE '{project}-%'"
+        )
+        return found.split()[0] if found else None
 
     def sql(self, query: str) -> str:
         return self.compose("exec", "-T", "postgres", "psql", "-U", "hub", "-d", "hub", "-tAc", query).strip()
@@ -177,11 +186,71 @@ class RemoteNotebook:
         streams = [output for output in self.outputs(cell) if output["output_type"] == "stream"]
         return "".join("".join(output["text"]) for output in streams)
 
+    def kernel(self) -> dict[str, Any]:
+        kernel: dict[str, Any] = self.client.get(f"documents/{self.document_id}").json()["kernel"]
+        return kernel
+
+    def stop(self) -> None:
+        self.client.delete(f"kernels/{self.kernel()['id']}").raise_for_status()
+
     def prints_all(self, text: str) -> None:
         wait_for("all its lines are there, once", lambda: self.text() == text, timeout_s=20)
 
-    def says(self, words: str, timeout_s: float = 60) -> None:
-        wait_for(f"it says {words!r}", lambda: words in self.text(), timeout_s=timeout_s)
+    def says(self, words: str, timeout_s: float = 60, *, cell: int = 0) -> None:
+        wait_for(f"it says {words!r}", lambda: words in self.text(cell), timeout_s=timeout_s)
+
+
+class FurtherHost:
+    """A host that only runs kernels, by deploy/docker-compose.node.yml: here on the hub's own engine, and with the
+    hub's volume where it is another machine's by NFS."""
+
+    def __init__(self, hub: ComposeHub, folder: Path) -> None:
+        self.project = f"{hub.project}host"
+        self._hub = hub
+        self._folder = folder
+        data = json.loads(docker("volume", "inspect", f"{hub.project}_data"))[0]["Mountpoint"]
+        self._environment = {
+            **hub.environment,
+            "COMPOSE_PROJECT_NAME": self.project,
+            "COMPOSE_FILE": os.pathsep.join(("deploy/docker-compose.node.yml", str(folder / "host.yml"))),
+            "HUB_NFS_SERVER": "another machine's",
+            "HUB_NFS_PATH": data,
+            "NODE_LABELS": "zone=b",
+            "NODE_SECRETS": str(folder),
+        }
+        options = {"type": "none", "o": "bind", "device": data}
+        (folder / "host.yml").write_text(json.dumps({"volumes": {"data": {"driver_opts": options}}}))
+
+    def join(self) -> None:
+        """As docs/how-to/add-a-host.md says: Valkey gets an address that this host reaches, the node its password."""
+        hub, port = self._hub, free_port()
+        bridge = json.loads(docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]
+        address = bridge.get("Gateway") or bridge["Subnet"].replace(".0/16", ".1")
+        valkey = {"networks": ["wire", "edge"], "ports": [f"{address}:{port}:6379"]}
+        override = self._folder / "docker-compose.override.yml"
+        override.write_text(json.dumps({"services": {"valkey": valkey}}))
+        hub.environment["COMPOSE_FILE"] = os.pathsep.join(("docker-compose.yml", str(override)))
+        hub.compose("up", "-d", "--no-build", "--no-deps", "valkey")
+        password = hub.compose("run", "--rm", "-T", "prepare", "cat", "/secrets/valkey_password").split()[-1]
+        (self._folder / "redis_url").write_text(f"redis://:{password}@{address}:{port}")
+        self._folder.chmod(0o755)  # for user 10001
+        run_compose(self._environment, "up", "-d")
+
+    def lose(self) -> None:
+        [container] = run_compose(self._environment, "ps", "-q", "node").split()
+        docker("kill", container)
+
+    def remove(self) -> None:
+        """The hub is then as it was before."""
+        run_compose(self._environment, "down", "--volumes", "--timeout=5", check=False)
+        for container in self.kernel_containers():
+            docker("rm", "--force", container)
+        if self._hub.environment.pop("COMPOSE_FILE", None) is not None:
+            self._hub.compose("up", "-d", "--no-build", "--no-deps", "valkey")
+            wait_for("the hub is ready again", self._hub.is_ready)
+
+    def kernel_containers(self) -> list[str]:
+        return kernel_containers_of(self.project)
 
 
 def rows(answer: httpx.Response) -> list[dict[str, Any]]:
@@ -192,6 +261,27 @@ def rows(answer: httpx.Response) -> list[dict[str, Any]]:
         found = found.get("items", found.get("runs"))
     assert isinstance(found, list)
     return found
+
+
+def run_compose(environment: dict[str, str], *words: str, check: bool = True) -> str:
+    """Output of `docker compose …` in the project's folder."""
+    done = subprocess.run(
+        [*compose(), *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=COMMAND_S,
+    )
+    if check and done.returncode != 0:
+        raise AssertionError(f"compose {' '.join(words)}:\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def kernel_containers_of(project: str) -> list[str]:
+    """Ids of the kernels' containers that the nodes of a project of Compose made."""
+    return docker("ps", "--all", "--quiet", "--filter", f"label=org.zasper.hub={project}").split()
 
 
 def docker(*words: str) -> str:

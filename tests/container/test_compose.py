@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import ssl
 import subprocess
 import time
-from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.container.compose_hub import ComposeHub, RemoteNotebook, docker, rows, wait_for
-from tests.container.engine import ROOT, skip_without_engine
+from tests.container.engine import ROOT
 from tests.e2e.conftest import ARTIFACTS, CHROMIUM_ARGUMENTS
 
 # The first one waits for the images too.
 pytestmark = [pytest.mark.container, pytest.mark.timeout(1500)]
 
+BASE_PATH = "/hub"
 COUNT = 100
 SLOW_CELL = (
     f"import time\nfor n in range({COUNT}):\n    print('line', n, flush=True); time.sleep(0.1)\n'done'"
@@ -35,18 +37,15 @@ for n in range(10_000):
         print("refused", n, flush=True)
         break
 """
+SERVES = """
+import socket, time
+open("secret.txt", "w").write("of the other project")
+server = socket.create_server(("", 5555))
+print("listens", flush=True)
+while True:
+    time.sleep(1)
+"""
 ALL_LINES = "".join(f"line {n}\n" for n in range(COUNT))
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[ComposeHub]:
-    skip_without_engine()
-    made = ComposeHub()
-    try:
-        made.up()
-        yield made
-    finally:
-        made.remove()
 
 
 def test_the_first_start_prints_a_password_that_signs_in(hub: ComposeHub) -> None:
@@ -70,6 +69,7 @@ def test_the_example_runs_in_a_container_and_its_data_is_in_postgresql_and_valke
     client = hub.client()
     project = rows(client.get("projects"))[0]
     document = client.post(f"projects/{project['id']}/documents", json={"path": "Welcome.ipynb"}).json()
+    before = set(hub.kernel_containers())
     client.post(f"documents/{document['id']}/runs", json={"cells": "all"}).raise_for_status()
 
     def states() -> list[str]:
@@ -77,7 +77,7 @@ def test_the_example_runs_in_a_container_and_its_data_is_in_postgresql_and_valke
 
     wait_for("the example has run", lambda: not {"queued", "running"} & set(states()), timeout_s=120)
     assert set(states()) == {"ok"}
-    assert len(hub.kernel_containers()) == 1
+    assert len(set(hub.kernel_containers()) - before) == 1
     assert int(hub.sql("SELECT count(*) FROM notebooks_app_celloutput WHERE state = 'ok'")) >= 3
     password = "$(sed -n 's/^requirepass //p' /run/secret/valkey.conf)"
     keys = hub.compose(
@@ -116,26 +116,42 @@ def test_the_example_runs_in_a_browser_through_the_proxy(hub: ComposeHub) -> Non
 
 def test_a_kernel_container_reaches_nothing_of_the_hub_nor_of_others(hub: ComposeHub) -> None:
     client = hub.client()
-    mine = RemoteNotebook(client, ["print('mine', flush=True)"]).run()
+    mine = RemoteNotebook(client, ["print('mine', flush=True)"])
     other_project = client.post("projects", json={"name": "Other"}).json()["id"]
-    other = RemoteNotebook(
-        client, ["open('secret.txt', 'w').write('of the other project')"], project_id=other_project
-    )
-    other.run()
+    other = RemoteNotebook(client, [SERVES], project_id=other_project)
+    mine.run()
+    other.run().says("listens")
     assert mine.ended() == ["ok"]
-    assert other.ended() == ["ok"]
+    containers = hub.compose("ps", "-q").split() + hub.kernel_containers()
+    found = [json.loads(docker("inspect", container))[0] for container in containers]
     addresses = []
-    for container in hub.compose("ps", "-q").split() + hub.kernel_containers():
-        networks = json.loads(docker("inspect", container))[0]["NetworkSettings"]["Networks"]
-        for network in networks.values():
+    for one in found:
+        for network in one["NetworkSettings"]["Networks"].values():
             addresses += [network["IPAddress"], network["Gateway"]]
     bridge = json.loads(docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]
     addresses.append(bridge.get("Gateway") or bridge["Subnet"].replace(".0/16", ".1"))
-    script = (ROOT / "tests" / "container" / "escape.py").read_text(encoding="utf-8")
-    call = f"print(tried({sorted(set(filter(None, addresses)))!r}, {other_project!r}))"
-    prober = RemoteNotebook(client, [f"{script}\n{call}"]).run()
-    assert prober.ended(120) == ["ok"], prober.outputs()
-    assert prober.text().strip() == "[]"
+    folder = ROOT / "tests" / "container"
+    scripts = "\n".join((folder / name).read_text(encoding="utf-8") for name in ("escape.py", "hostile.py"))
+    # What the hub's programs know, as they know it.
+    each = 'for name in /secrets/*; do cat "$name"; echo; done'
+    secrets = hub.compose("exec", "-T", "web", "sh", "-c", each).split()
+    assert len(secrets) >= 4
+    pids = [one["State"]["Pid"] for one in found if one["State"]["Pid"]]
+    mounts = sorted({mount["Source"] for one in found for mount in one["Mounts"]})
+    calls = [
+        f"print(tried({sorted(set(filter(None, addresses)))!r}, {other_project!r}, (5555,)))",
+        f"print(reached((5555, 5432, 6379, 8000), {mounts!r}, {pids!r}, {secrets!r}))",
+    ]
+    prober = RemoteNotebook(client, [scripts, *calls], project_id=mine.project_id).run()
+    assert prober.ended(120) == ["ok", "ok", "ok"], prober.outputs(1) + prober.outputs(2)
+    assert [prober.text(1).strip(), prober.text(2).strip()] == ["[]", "[]"]
+    # It would have been there to reach: who runs in the same project may.
+    beside = "import socket; print(socket.create_connection(('127.0.0.1', 5555), 5) is not None)"
+    assert other.states() == ["running"]
+    of_other = f"label=org.zasper.kernel={other.kernel()['id']}"
+    [container] = docker("ps", "--quiet", "--filter", of_other).split()
+    assert docker("exec", container, "/opt/kernel/bin/python", "-c", beside).strip() == "True"
+    other.stop()
 
 
 def test_the_containers_themselves_are_closed(hub: ComposeHub) -> None:
@@ -244,12 +260,14 @@ def test_everything_says_that_it_is_healthy(hub: ComposeHub) -> None:
     wait_for("all are healthy", lambda: not unhealthy(), timeout_s=60)
 
 
-def test_down_and_up_lose_nothing_and_two_of_each_work(hub: ComposeHub) -> None:
+def test_down_and_up_lose_nothing_and_two_of_each_work(hub: ComposeHub, certificate: Path) -> None:
     notebook = RemoteNotebook(hub.client(), ["print('before')"]).run()
     assert notebook.ended() == ["ok"]
     wait_for("it is recorded", lambda: notebook.text() == "before\n")
+    hub.settle(BASE_PATH, certificate)
     hub.compose("down", "--timeout=10")
     hub.up("--scale", "web=2", "--scale", "node=2")
+    notebook.client = hub.client()
     assert notebook.text() == "before\n"
     assert notebook.states() == ["ok"]
     wait_for(
@@ -258,6 +276,35 @@ def test_down_and_up_lose_nothing_and_two_of_each_work(hub: ComposeHub) -> None:
     assert len(hub.compose("ps", "-q", "web").split()) == 2
     for _ in range(2):
         assert RemoteNotebook(hub.client(), ["print('again')"]).run().ended() == ["ok"]
+
+
+def test_it_speaks_tls_with_a_certificate_and_lives_below_a_path(hub: ComposeHub, certificate: Path) -> None:
+    url = f"https://127.0.0.1:{hub.environment['HUB_TLS_PORT']}"
+    trusted = ssl.create_default_context(cafile=certificate)
+    if hub.settle(BASE_PATH, certificate):
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{url}/readyz", verify=trusted, timeout=5)
+        hub.up()
+    with httpx.Client(base_url=url, verify=trusted, follow_redirects=True) as browser:
+        assert browser.get("/readyz").status_code == 200
+        page = browser.get(f"{BASE_PATH}/")
+        assert page.url == f"{url}{BASE_PATH}/accounts/login/?next={BASE_PATH}/"
+        form = {
+            "login": "admin",
+            "username": "admin",
+            "password": hub.password(),
+            "csrfmiddlewaretoken": browser.cookies["csrftoken.hub"],
+        }
+        signed_in = browser.post(page.url, data=form, headers={"Referer": str(page.url)})
+        assert (signed_in.status_code, signed_in.url.path) == (200, f"{BASE_PATH}/")
+        assert browser.get(f"{BASE_PATH}/api/hub/v1/me").json()["username"] == "admin"
+        assert browser.get("/api/hub/v1/me").status_code == 404
+    old = ssl.create_default_context(cafile=certificate)
+    with pytest.deprecated_call():
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/readyz", verify=old, timeout=5)
+    assert hub.is_ready(), "the plain port is there as before"
 
 
 def test_one_web_and_one_node_are_killed_under_load_and_the_others_lose_nothing(hub: ComposeHub) -> None:
