@@ -13,7 +13,7 @@ import pytest
 
 from kernels_app.bus.envelopes import KernelsMeasured, Limits, StopKernel, UpdateLimits
 from kernels_app.bus.memory_store import forget_memory_store
-from kernels_app.bus.operations import AnyOperation, Finished, Stream
+from kernels_app.bus.operations import AnyOperation, Finished, KernelChanged, Stream
 from kernels_app.node.provisioners.bubblewrap import SandboxSettings
 from kernels_app.node.provisioners.sandbox_probe import SandboxUnavailable, find_machine
 from tests.container import escape, hostile
@@ -26,6 +26,8 @@ from tests.kernels_app.node.running_node import (
     running_node,
 )
 from tests.kernels_app.node.terminal_reader import Shell
+
+pytestmark = pytest.mark.integration
 
 WIRE = "sandboxed"
 ESCAPE = Path(escape.__file__).read_text()
@@ -191,7 +193,10 @@ async def test_a_kernel_that_only_knows_the_network_runs_beside_an_attendant(nod
     notebook = node.notebook("deno")
     await notebook.start()
     [run_id] = await notebook.run("console.log(6 * 7)")
-    assert (await notebook.finished(run_id)).status == "ok"
+    finished = await notebook.finished(run_id)
+    assert finished.status == "ok", [
+        item for item in await notebook.operations() if isinstance(item, KernelChanged)
+    ]
 
     def printed(operations: list[AnyOperation]) -> bool | None:
         return any(isinstance(item, Stream) and "42" in item.text for item in operations) or None
