@@ -33,6 +33,7 @@ from kernels_app.relay.mailbox import mailbox_of_this_loop
 from kernels_app.relay.watching import Watcher
 from kernels_app.selectors.cells import RunsSnapshot, runs_snapshot
 from kernels_app.services.notices import notices_of_document
+from kernels_app.services.runs import AcceptedRuns
 from notebooks_app.models import Document
 from notebooks_app.wire import hub_transport
 from zasper_hub.accounts.permissions import Need
@@ -57,6 +58,11 @@ class DatabaseRows:
         return await Document.objects.filter(pk=document_id).values_list("log_seq", flat=True).afirst()
 
 
+# The socket ended by our word: the person may not be here any more, or takes nothing.
+FIRST_OWN_CLOSE_CODE = 4000
+_of_gone_pages: set[asyncio.Task[None]] = set()
+
+
 class RunsConsumer(HubConsumer):
     """One browser at one document. Viewers watch; editors run."""
 
@@ -73,10 +79,22 @@ class RunsConsumer(HubConsumer):
         self._relay: Relay = relay_of_this_loop(await hub_transport())
 
     async def opened(self) -> None:
-        self._spawn(self._carry_out_actions())
+        self._carrying_out = asyncio.create_task(self._carry_out_actions())
 
     async def closed(self, close_code: int) -> None:
         tasks = [*self._tasks, *([self._sender] if self._sender is not None else [])]
+        self._is_gone = True
+        is_done_all_the_same = (
+            close_code < FIRST_OWN_CLOSE_CODE
+        )  # "restart and run all", and the page is gone
+        if self._carrying_out is not None and not (is_done_all_the_same and self._is_acting):
+            tasks.append(self._carrying_out)  # it waits for the page, or for actions
+            self._carrying_out = None
+        if is_done_all_the_same and not self._actions.empty() and self._carrying_out is None:
+            self._carrying_out = asyncio.create_task(self._carry_out_actions())
+        if self._carrying_out is not None:
+            _of_gone_pages.add(self._carrying_out)
+            self._carrying_out.add_done_callback(_of_gone_pages.discard)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -169,26 +187,33 @@ class RunsConsumer(HubConsumer):
             raise TooMany from None
 
     async def _carry_out_actions(self) -> None:
-        """One after the other, in the order they came."""
-        while True:
+        """One after the other, in the order they came; until the last one when the page is gone."""
+        while not (self._is_gone and self._actions.empty()):
             message, request_id = await self._actions.get()
+            self._is_acting = True
+            refusal: HubError | None = None
+            accepted: AcceptedRuns | None = None
             try:
                 accepted = await database_sync_to_async(carry_out)(self.caller, self.document_id, message)
             except HubError as error:
-                await self._refuse_message(error, request_id)
+                refusal = error
             except DatabaseError:
                 log.exception("action_failed", document_id=str(self.document_id))
-                await self._refuse_message(HubError(code="unavailable"), request_id)
+                refusal = HubError(code="unavailable")
             except Exception:
                 log.exception("action_failed", document_id=str(self.document_id))
-                await self._refuse_message(HubError(), request_id)
-            else:
-                if accepted is not None:
-                    await self._send_message(
-                        type="accepted",
-                        request_id=accepted.request_id,
-                        run_ids=[str(run_id) for run_id in accepted.run_ids],
-                    )
+                refusal = HubError()
+            self._is_acting = False
+            if self._is_gone:
+                continue
+            if refusal is not None:
+                await self._refuse_message(refusal, request_id)
+            elif accepted is not None:
+                await self._send_message(
+                    type="accepted",
+                    request_id=accepted.request_id,
+                    run_ids=[str(run_id) for run_id in accepted.run_ids],
+                )
 
     def _answer_later(self, question: Question) -> None:
         if self._question_count >= MAX_QUESTIONS:
@@ -224,6 +249,10 @@ class RunsConsumer(HubConsumer):
         if answer.error:
             return {"error": HubError(answer.error[:500], code="no_kernel_reply").as_json()}
         return {"content": msgspec.Raw(answer.content)}
+
+    _carrying_out: asyncio.Task[None] | None = None
+    _is_acting = False
+    _is_gone = False
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -12,6 +12,7 @@ from kernels_app.bus.envelopes import (
     AnswerInput,
     AskKernel,
     ClearOutputs,
+    Execute,
     InterruptKernel,
     KernelAnswer,
     RestartKernel,
@@ -108,6 +109,15 @@ async def test_each_command_reaches_the_node(scene: Scene, alice: Page) -> None:
     await alice.send(type="shutdown")
     kinds = [type(command) for command in await node_commands(scene, 6)]
     assert kinds == [AnswerInput, ClearOutputs, SendComm, InterruptKernel, RestartKernel, StopKernel]
+
+
+async def test_what_was_asked_for_just_before_the_page_went_is_done(scene: Scene, alice: Page) -> None:
+    await run_first(scene, alice)
+    await alice.send(type="restart")
+    await alice.send(type="run", request_id="r2", cells=[{"cell_id": "c1", "source": "2"}])
+    await alice.close()
+    kinds = [type(command) for command in await node_commands(scene, 2)]
+    assert kinds == [RestartKernel, Execute]
 
 
 async def test_start_starts_a_kernel_of_the_kernelspec(scene: Scene, alice: Page) -> None:
