@@ -14,7 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.container.compose_hub import ComposeHub, RemoteNotebook, docker, rows, wait_for
+from tests.container.compose_hub import ComposeHub, RemoteNotebook, docker, example_project, rows, wait_for
 from tests.container.engine import ROOT
 from tests.e2e.conftest import ARTIFACTS, CHROMIUM_ARGUMENTS
 
@@ -67,7 +67,7 @@ def test_the_first_start_prints_a_password_that_signs_in(hub: ComposeHub) -> Non
 
 def test_the_example_runs_in_a_container_and_its_data_is_in_postgresql_and_valkey(hub: ComposeHub) -> None:
     client = hub.client()
-    project = rows(client.get("projects"))[0]
+    project = example_project(client)
     document = client.post(f"projects/{project['id']}/documents", json={"path": "Welcome.ipynb"}).json()
     before = set(hub.kernel_containers())
     client.post(f"documents/{document['id']}/runs", json={"cells": "all"}).raise_for_status()
@@ -89,7 +89,7 @@ def test_the_example_runs_in_a_container_and_its_data_is_in_postgresql_and_valke
 def test_the_example_runs_in_a_browser_through_the_proxy(hub: ComposeHub) -> None:
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
     assert browser_path, "the browser tests need Chromium: apt-get install chromium"
-    project = rows(hub.client().get("projects"))[0]
+    project = example_project(hub.client())
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=CHROMIUM_ARGUMENTS)
         try:
@@ -214,7 +214,7 @@ def test_a_backup_brings_back_what_was_there(
     hub: ComposeHub, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     client = hub.client()
-    project_id = rows(client.get("projects"))[0]["id"]
+    project_id = example_project(client)["id"]
     client.put(f"projects/{project_id}/files/kept.txt", content=b"kept").raise_for_status()
     folder = tmp_path_factory.mktemp("backups")
     done = subprocess.run(
