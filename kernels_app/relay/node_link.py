@@ -38,7 +38,7 @@ ALIVE_S = 5.0
 COMMAND_BYTES = 4 * 1024 * 1024
 # Said and not confirmed: what is more waits here. A message server closes connections that it owes much more.
 UNHEARD_BYTES = 6 * 1024 * 1024
-# Not confirmed for so long: said again. The node confirms at once, or after a tenth of a second.
+# Nothing confirmed for so long: the first command is said again. The node confirms within a tenth of a second.
 RESEND_S = 1.0
 MAX_REPEAT_BYTES = 1024 * 1024  # at once, but for a single larger command
 REPEAT_GAP_S = 0.05  # the node may miss the same command several times before it comes again
@@ -295,11 +295,22 @@ class NodeLink:
         self._checking = self._loop.call_later(CHECK_S, self._check)
         if self._unheard:
             is_expected = is_needed or now_s - max(self._heard_s, self._cast_s) < FAREWELL_S
-            if is_expected and now_s - self._unheard[0].cast_s > RESEND_S:
-                self.repeat()
+            if is_expected and now_s - max(self._heard_s, self._unheard[0].cast_s) > RESEND_S:
+                self._ask_for_a_word(now_s)
         elif now_s - self._cast_s > ALIVE_S:
             self._is_due = True
             self._flush_soon()
+
+    def _ask_for_a_word(self, now_s: float) -> None:
+        """The first command again, and no more: a node that has much to do is not to get all of it twice. What it
+        misses it asks for."""
+        self._unheard[0].cast_s = now_s
+        try:
+            for payload in self._unheard[0].payloads:
+                self._transport.cast(self._topic, payload)
+        except TransportError:
+            self._is_repeating = True
+            self._connect()
 
     def _forget(self) -> None:
         self._number = self._heard
