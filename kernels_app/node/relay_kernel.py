@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -171,3 +171,19 @@ def _status_message(execution_state: str) -> bytes:
     }
     content = msgspec.json.encode({"execution_state": execution_state})
     return pack_message("iopub", [msgspec.json.encode(header), b"{}", b"{}", content])
+
+
+def bound_logs(kernels: Collection[KernelRelay], max_bytes: int) -> None:
+    """Keeps the logs together within a bound: all above an equal share give up the same part of the rest."""
+    excess = sum(kernel.log.kept_bytes for kernel in kernels) - max_bytes
+    if excess <= 0:
+        return
+    share = max_bytes // len(kernels)
+    above = sum(max(0, kernel.log.kept_bytes - share) for kernel in kernels)
+    for kernel in kernels:
+        surplus = kernel.log.kept_bytes - share
+        if surplus > 0:
+            kernel.log.shrink(kernel.log.kept_bytes - excess * surplus // above)
+    logger.warning(
+        "Messages for clients that are away or too slow were %d bytes too many: the oldest went.", excess
+    )

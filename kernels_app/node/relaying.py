@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -33,7 +33,7 @@ from kernels_app.bus.relay_envelopes import (
     decode_relay_command,
 )
 from kernels_app.bus.transport import Transport, TransportError
-from kernels_app.node.relay_kernel import KernelRelay
+from kernels_app.node.relay_kernel import KernelRelay, bound_logs
 from kernels_app.node.relay_reader import RelayReader
 
 logger = logging.getLogger(__name__)
@@ -367,22 +367,7 @@ class NodeRelay:
             kernel.log.drop_away(now_s)
             if not kernel.log.clients or self._find(kernel.kernel_id) is not kernel:
                 del self._kernels[kernel]
-        self._bound(self._kernels)
-
-    def _bound(self, kernels: Collection[KernelRelay]) -> None:
-        """Keeps the logs of the node within their bound: all above an equal share give up the same part of the rest."""
-        excess = sum(kernel.log.kept_bytes for kernel in kernels) - MAX_KEPT_BYTES
-        if excess <= 0:
-            return
-        share = MAX_KEPT_BYTES // len(kernels)
-        above = sum(max(0, kernel.log.kept_bytes - share) for kernel in kernels)
-        for kernel in kernels:
-            surplus = kernel.log.kept_bytes - share
-            if surplus > 0:
-                kernel.log.shrink(kernel.log.kept_bytes - excess * surplus // above)
-        logger.warning(
-            "Messages for clients that are away or too slow were %d bytes too many: the oldest went.", excess
-        )
+        bound_logs(self._kernels, MAX_KEPT_BYTES)
 
     def _drop(self, reader: RelayReader, now_s: float) -> None:
         """The web process is gone: its clients are expected at another."""
