@@ -7,7 +7,7 @@ v1.kernel.websocket.jupyter.org.
 from __future__ import annotations
 
 import itertools
-import json
+import struct
 from typing import Any, Literal
 
 import msgspec
@@ -45,6 +45,9 @@ class Received(msgspec.Struct, frozen=True):
 _HEADER = msgspec.json.Decoder(Header)
 _STATUS = msgspec.json.Decoder(Status)
 _JSON = msgspec.json.Decoder(JsonMessage)
+_ENCODER = msgspec.json.Encoder()
+# How many offsets, then where channel, header, parent header, metadata and content begin, and what is behind them.
+_OFFSETS = struct.Struct("<7Q")
 
 
 def execute_request(msg_id: str, kernel_session: str, code: str, wire_format: WireFormat) -> str | bytes:
@@ -74,8 +77,8 @@ def execute_request(msg_id: str, kernel_session: str, code: str, wire_format: Wi
             "content": content,
             "buffers": [],
         }
-        return json.dumps(message)
-    return v1_frame("shell", [json.dumps(part).encode() for part in (header, {}, {}, content)])
+        return _ENCODER.encode(message).decode()
+    return v1_frame("shell", [_ENCODER.encode(part) for part in (header, {}, {}, content)])
 
 
 def v1_frame(channel: str, parts: list[bytes]) -> bytes:
@@ -105,9 +108,11 @@ def received(frame: str | bytes) -> Received:
         if kind == "status":
             kind = message.content.execution_state
         return Received(message.header.msg_id, message.parent_header.msg_id, kind)
-    parts = v1_parts(frame)
-    header, parent = _HEADER.decode(parts[1]), _HEADER.decode(parts[2])
+    _, _, header_at, parent_at, metadata_at, content_at, end = _OFFSETS.unpack_from(frame)
+    view = memoryview(frame)
+    header = _HEADER.decode(view[header_at:parent_at])
+    parent = _HEADER.decode(view[parent_at:metadata_at])
     kind = header.msg_type
     if kind == "status":
-        kind = _STATUS.decode(parts[4]).execution_state
+        kind = _STATUS.decode(view[content_at:end]).execution_state
     return Received(header.msg_id, parent.msg_id, kind)

@@ -14,11 +14,9 @@ import uuid
 
 import msgspec
 import uvloop
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
-from websockets.typing import Subprotocol
 
 from bench.channel_frames import SUBPROTOCOLS, WireFormat, execute_request, received
+from bench.load_socket import CannotConnect, LoadSocket, SocketClosed
 from bench.measuring import quantile
 
 CONNECTING_AT_ONCE = 8
@@ -103,38 +101,23 @@ class Client:
         self._code = f"{plan.streams} {plan.text_size} {plan.pause_ms}" if plan.streams else ""
         self._is_leaving = False
         self._coming_back: asyncio.Task[None] | None = None
-        self._socket: ClientConnection | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._may_read = asyncio.Event()
-        self._may_read.set()
+        self._socket: LoadSocket | None = None
         self._empty = asyncio.Event()
         self._empty.set()
 
     async def connect(self) -> None:
         kernel = self.plan.kernels[self.number]
         joint = "&" if "?" in kernel.url else "?"
-        self._socket = await connect(
+        self._socket = await LoadSocket.connect(
             f"{kernel.url}{joint}session_id={self.kernel_session}",
-            additional_headers=kernel.headers,
-            subprotocols=[Subprotocol(name) for name in SUBPROTOCOLS[self.plan.wire_format]] or None,
-            compression=None,
-            max_size=None,
-            ping_interval=None,
-            open_timeout=30,
-            proxy=None,
+            headers=kernel.headers,
+            subprotocols=SUBPROTOCOLS[self.plan.wire_format],
+            on_frame=self._count,
+            on_closed=self._on_closed,
         )
-        self._reading = asyncio.create_task(self._read(self._socket))
 
-    async def _read(self, socket: ClientConnection) -> None:
-        try:
-            async for frame in socket:
-                if not self._may_read.is_set():
-                    await self._may_read.wait()
-                self._count(frame)
-        except ConnectionClosed as error:
-            self.closed = str(error)
-        else:
-            self.closed = f"{socket.close_code} {socket.close_reason}".strip()
+    def _on_closed(self, words: str) -> None:
+        self.closed = words
         if self.is_stalled and not self._is_leaving:
             self._coming_back = asyncio.create_task(self._come_back())
 
@@ -189,7 +172,7 @@ class Client:
         while True:
             try:
                 await self._socket.send(frame)
-            except ConnectionClosed:
+            except SocketClosed:
                 if self.plan.reconnect_at_s is None and not self.is_stalled:
                     return
                 await asyncio.sleep(0.01)  # away; the request did not go out
@@ -201,10 +184,8 @@ class Client:
     async def reconnect(self) -> None:
         """Leave in good order (what the server sent before it is read), and come back as the same client."""
         assert self._socket is not None
-        assert self._reading is not None
         self._is_leaving = True
         await self._socket.close()
-        await self._reading
         self._is_leaving = False
         self.closed = None
         await asyncio.sleep(self.plan.away_s)
@@ -216,7 +197,7 @@ class Client:
         while True:
             try:
                 await self.connect()
-            except (OSError, InvalidHandshake, TimeoutError):
+            except CannotConnect:
                 if time.perf_counter() - begun > RECONNECT_S:
                     raise
                 await asyncio.sleep(0.1)
@@ -225,9 +206,10 @@ class Client:
         self.reconnected_s = time.perf_counter() - begun
 
     async def stall(self) -> None:
-        self._may_read.clear()
+        assert self._socket is not None
+        self._socket.stop_reading()
         await asyncio.sleep(self.plan.stall_s)
-        self._may_read.set()
+        self._socket.read_again()
 
     async def drained(self) -> None:
         await self._empty.wait()

@@ -1,7 +1,8 @@
 """The least that is a Jupyter kernel: answers at once, so that what is measured is the server before it.
 
-`python minimal_kernel.py CONNECTION_FILE`; needs pyzmq and nothing else. Each execution is told as
-busy, execute_input, N stream messages, execute_reply, idle. The code says N, the size of each text (0: a
+`python minimal_kernel.py CONNECTION_FILE`; speaks ZeroMQ's wire protocol itself, since the library's threads and its
+calls for each frame take more of two cores than the servers that are measured. Each execution is told as busy,
+execute_input, N stream messages, execute_reply, idle. The code says N, the size of each text (0: a
 number) and the pause after each: `""` is none, `"5"` five lines, `"5 1000"` five texts of 1,000 characters,
 `"5 0 100"` five lines with 100 ms after each.
 Source: Jupyter messaging 5.4.
@@ -13,7 +14,9 @@ import hashlib
 import hmac
 import json
 import os
+import selectors
 import signal
+import socket
 import sys
 import time
 import uuid
@@ -21,10 +24,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import zmq
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from kernels_app.node.zeromq.zmtp import GREETING, BrokenPeer, MessageReader, pack_message, ready_command
 
 DELIMITER = b"<IDS|MSG>"
-PARENT_CHECK_MS = 5000
+PARENT_CHECK_S = 5.0
+READ_BYTES = 64 * 1024
+# The channels, and what each of their ports is. No input is ever asked for; clients connect to that port all the same.
+READY = {
+    "shell": ready_command("ROUTER"),
+    "control": ready_command("ROUTER"),
+    "stdin": ready_command("ROUTER"),
+    "hb": ready_command("REP"),
+    "iopub": ready_command("PUB"),
+}
 KERNEL_INFO = {
     "status": "ok",
     "protocol_version": "5.4",
@@ -36,63 +49,136 @@ KERNEL_INFO = {
 }
 
 
+class Peer:
+    """One connection of a client, to the port of one channel."""
+
+    def __init__(self, connection: socket.socket, channel: str) -> None:
+        self.channel = channel
+        self.connection = connection
+        self.topics: set[bytes] = set()  # what it subscribed to, on iopub
+        self._reader = MessageReader()
+        self._unsent: list[bytes] = []
+        connection.setblocking(False)
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def read(self) -> list[list[bytes]] | None:
+        """The messages that came, None when it is gone."""
+        try:
+            data = self.connection.recv(READ_BYTES)
+            messages = self._reader.feed(data) if data else None
+        except BlockingIOError:
+            return []
+        except (OSError, BrokenPeer):
+            return None
+        for reply in self._reader.replies:
+            self.write(reply)
+        self._reader.replies.clear()
+        return messages
+
+    def write(self, data: bytes) -> bool:
+        """False while something waits until the client reads: nothing is dropped."""
+        if not self._unsent:
+            try:
+                sent = self.connection.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                return True  # reading finds the end
+            if sent == len(data):
+                return True
+            data = data[sent:]
+        self._unsent.append(data)
+        return False
+
+    def write_rest(self) -> bool:
+        """The same, once the client takes more."""
+        waiting, self._unsent = b"".join(self._unsent), []
+        return self.write(waiting)
+
+
 class Kernel:
-    """One kernel process: three sockets in one loop, no threads."""
+    """One kernel process: all sockets in one loop, no threads."""
 
     def __init__(self, connection: dict[str, Any]) -> None:
-        self._separator = "-" if connection["transport"] == "ipc" else ":"
         self._connection = connection
-        self._context = zmq.Context()
         self._signer = hmac.new(connection["key"].encode(), digestmod=hashlib.sha256)
         self._signed = bool(connection["key"])
         self._kernel_session = uuid.uuid4().hex
         self._sent = 0
         self._execution_count = 0
-        self._shell = self._bind(zmq.ROUTER, "shell")
-        self._control = self._bind(zmq.ROUTER, "control")
-        self._stdin = self._bind(zmq.ROUTER, "stdin")  # bound for clients that connect to it; never used
-        self._heartbeat = self._bind(zmq.REP, "hb")
-        self._iopub = self._bind(zmq.PUB, "iopub")
+        self._selector = selectors.EpollSelector()
+        self._subscribers: list[Peer] = []
+        self._paths: list[str] = []
+        for channel in READY:
+            self._bind(channel)
 
-    def _bind(self, kind: int, name: str) -> Any:
-        socket = self._context.socket(kind)
-        socket.set_hwm(0)  # nothing is dropped here: what is lost was lost by the server
-        socket.linger = 1000
-        port = self._connection[f"{name}_port"]
-        socket.bind(f"{self._connection['transport']}://{self._connection['ip']}{self._separator}{port}")
-        return socket
+    def _bind(self, channel: str) -> None:
+        port, ip = self._connection[f"{channel}_port"], self._connection["ip"]
+        if self._connection["transport"] == "ipc":
+            listener = socket.socket(socket.AF_UNIX)
+            self._paths.append(f"{ip}-{port}")
+            listener.bind(self._paths[-1])
+        else:
+            listener = socket.socket()
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((ip, port))
+        listener.listen(64)
+        self._selector.register(listener, selectors.EVENT_READ, channel)
 
     def serve(self) -> None:
         """Until told to shut down, or the process that started this one is gone."""
         parent = os.getppid()
-        poller = zmq.Poller()
-        for socket in (self._shell, self._control, self._heartbeat):
-            poller.register(socket, zmq.POLLIN)
-        self._send(self._iopub, [b"status"], "status", {"execution_state": "starting"}, b"{}")
         while os.getppid() == parent:
-            for socket, _ in poller.poll(PARENT_CHECK_MS):
-                if socket is self._heartbeat:
-                    self._heartbeat.send(self._heartbeat.recv())
-                elif not self._answer_all(socket):
+            for key, events in self._selector.select(PARENT_CHECK_S):
+                if isinstance(key.data, str):
+                    self._accept(key.fileobj, key.data)
+                elif not self._serve(key.data, events):
                     return
 
-    def _answer_all(self, socket: Any) -> bool:
-        """Answer all that waits on a socket; False after a shutdown request."""
-        while socket.get(zmq.EVENTS) & zmq.POLLIN:
-            frames = socket.recv_multipart()
-            split = frames.index(DELIMITER)
-            header, content = frames[split + 2], frames[split + 5]
-            message_type = json.loads(header)["msg_type"]
-            self._status("busy", header)
-            goes_on = self._answer(socket, frames[:split], message_type, header, content)
-            self._status("idle", header)
-            if not goes_on:
+    def _accept(self, listener: Any, channel: str) -> None:
+        connection, _ = listener.accept()
+        peer = Peer(connection, channel)
+        self._selector.register(connection, selectors.EVENT_READ, peer)
+        self._write(peer, GREETING + READY[channel])
+        if channel == "iopub":
+            self._subscribers.append(peer)
+
+    def _serve(self, peer: Peer, events: int) -> bool:
+        """False after a shutdown request."""
+        if events & selectors.EVENT_WRITE and peer.write_rest():
+            self._selector.modify(peer.connection, selectors.EVENT_READ, peer)
+        messages = peer.read()
+        if messages is None:
+            self._selector.unregister(peer.connection)
+            peer.connection.close()
+            if peer in self._subscribers:
+                self._subscribers.remove(peer)
+            return True
+        for frames in messages:
+            if peer.channel == "hb":
+                self._write(peer, pack_message(frames))
+            elif peer.channel == "iopub":
+                subscribes = frames[0][:1] == b"\x01"
+                (peer.topics.add if subscribes else peer.topics.discard)(frames[0][1:])
+            elif peer.channel != "stdin" and not self._take(peer, frames):
                 return False
         return True
 
-    def _answer(
-        self, socket: Any, identities: list[bytes], message_type: str, parent: bytes, content: bytes
-    ) -> bool:
+    def _take(self, peer: Peer, frames: list[bytes]) -> bool:
+        split = frames.index(DELIMITER)
+        header, content = frames[split + 2], frames[split + 5]
+        message_type = json.loads(header)["msg_type"]
+        self._status("busy", header)
+        goes_on = self._answer(peer, message_type, header, content)
+        self._status("idle", header)
+        return goes_on
+
+    def _write(self, peer: Peer, data: bytes) -> None:
+        if not peer.write(data):
+            self._selector.modify(peer.connection, selectors.EVENT_READ | selectors.EVENT_WRITE, peer)
+
+    def _answer(self, peer: Peer, message_type: str, parent: bytes, content: bytes) -> bool:
         reply: dict[str, Any] = {"status": "ok"}
         if message_type == "execute_request":
             reply = self._execute(json.loads(content)["code"], parent)
@@ -103,7 +189,8 @@ class Kernel:
         elif message_type == "shutdown_request":
             reply = {"status": "ok", "restart": json.loads(content).get("restart", False)}
         if message_type.endswith("_request"):
-            self._send(socket, identities, message_type.removesuffix("request") + "reply", reply, parent)
+            name = message_type.removesuffix("request") + "reply"
+            self._write(peer, pack_message(self._frames(name, reply, parent)))
         return message_type != "shutdown_request"
 
     def _execute(self, code: str, parent: bytes) -> dict[str, Any]:
@@ -126,11 +213,13 @@ class Kernel:
         self._publish("status", {"execution_state": state}, parent)
 
     def _publish(self, message_type: str, content: dict[str, Any], parent: bytes) -> None:
-        self._send(self._iopub, [message_type.encode()], message_type, content, parent)
+        topic = message_type.encode()
+        data = pack_message([topic, *self._frames(message_type, content, parent)])
+        for peer in self._subscribers:
+            if any(map(topic.startswith, peer.topics)):
+                self._write(peer, data)
 
-    def _send(
-        self, socket: Any, identities: list[bytes], message_type: str, content: dict[str, Any], parent: bytes
-    ) -> None:
+    def _frames(self, message_type: str, content: dict[str, Any], parent: bytes) -> list[bytes]:
         self._sent += 1
         header = (
             f'{{"msg_id":"{self._kernel_session}_{self._sent}","msg_type":"{message_type}",'
@@ -143,10 +232,11 @@ class Kernel:
             signer = self._signer.copy()
             signer.update(header + parent + b"{}" + body)
             signature = signer.hexdigest().encode()
-        socket.send_multipart([*identities, DELIMITER, signature, header, parent, b"{}", body])
+        return [DELIMITER, signature, header, parent, b"{}", body]
 
     def close(self) -> None:
-        self._context.destroy(linger=1000)
+        for path in self._paths:
+            Path(path).unlink(missing_ok=True)
 
 
 def main() -> None:
