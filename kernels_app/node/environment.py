@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from kernels_app.node import kernel_profile
+
 # Of the node's own environment: what describes the machine and its user, and no more.
 _KEPT = ("HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 _KEPT_IN_SANDBOX = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
@@ -95,25 +97,4 @@ def _thread_counts(cpu_cores: float | None) -> dict[str, str]:
 
 
 # Read by IPython kernels before they make their sockets; lies in their IPYTHONDIR.
-# One history for all people of a hub would show each what the others ran. And a publisher drops messages
-# past its high-water mark (1,000 by default): under load, lines of a quick `print(…, flush=True)`.
-IPYTHON_CONFIG = """\
-c = get_config()
-c.HistoryManager.hist_file = ":memory:"
-
-
-def _keep_every_message():
-    import zmq
-    from ipykernel.kernelapp import IPKernelApp
-
-    init_iopub = IPKernelApp.init_iopub
-
-    def init_iopub_unbounded(self, context):
-        context.setsockopt(zmq.SNDHWM, 0)
-        init_iopub(self, context)
-
-    IPKernelApp.init_iopub = init_iopub_unbounded
-
-
-_keep_every_message()
-"""
+IPYTHON_CONFIG = Path(kernel_profile.__file__).read_text(encoding="utf-8") + "\n\nconfigure(get_config())\n"

@@ -16,6 +16,7 @@ from kernels_app.node.connection import Connection
 from kernels_app.node.zeromq.channel_base import (
     CHANNELS,
     DRAIN_S,
+    RECONNECT_GROWTH,
     RECONNECT_MAX_MS,
     RECONNECT_MS,
     ChannelListener,
@@ -120,7 +121,7 @@ class _Link:
         self._is_ready = False  # the other end takes messages
         self._is_blocked = False  # ... but the socket takes no more for now
         self._retry: asyncio.TimerHandle | None = None
-        self._retry_ms = RECONNECT_MS
+        self._retry_ms: float = RECONNECT_MS
 
     def connect(self) -> None:
         """Now or, while nobody listens, later."""
@@ -149,7 +150,7 @@ class _Link:
 
     def _connect_later(self) -> None:
         self._retry = self._loop.call_later(self._retry_ms / 1000, self.connect)
-        self._retry_ms = min(self._retry_ms * 2, RECONNECT_MAX_MS)
+        self._retry_ms = min(self._retry_ms * RECONNECT_GROWTH, RECONNECT_MAX_MS)
 
     def close(self) -> None:
         self._is_closed = True
