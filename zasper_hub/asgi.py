@@ -22,6 +22,7 @@ from zasper_hub.accounts.sockets import SocketRoutes  # noqa: E402
 from zasper_hub.base_path import BelowBasePath  # noqa: E402
 from zasper_hub.daphne_flow import DaphneFlow  # noqa: E402
 from zasper_hub.request_threads import RequestThreads  # noqa: E402
+from zasper_hub.static_files import StaticFiles  # noqa: E402
 
 serve_metrics(settings.METRICS_HOST, settings.METRICS_PORT, OpenSockets())
 
@@ -31,7 +32,9 @@ limited = BodyLimit(RequestThreads(http_application))
 application = DaphneFlow(
     ProtocolTypeRouter(
         {
-            "http": BelowBasePath(limited, settings.BASE_PATH) if settings.BASE_PATH else limited,
+            "http": StaticFiles(
+                BelowBasePath(limited, settings.BASE_PATH) if settings.BASE_PATH else limited
+            ),
             "websocket": SocketRoutes(websocket_urlpatterns, settings.BASE_PATH),
         }
     )

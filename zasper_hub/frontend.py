@@ -8,6 +8,7 @@ import json
 import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -28,13 +29,24 @@ FRAME_CSP = (
 )
 
 
+# Vite's name of the part of the app that shows notebooks.
+NOTEBOOK_MODULE = "src/pages/tabs/NotebookTab.tsx"
+Manifest = dict[str, dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class Assets:
-    """Static addresses of the app's entry: its script, the modules it needs at once, its styles."""
+    """Static addresses of the app's entry: its script, the modules it needs at once, its styles.
+
+    `notebook` are the modules and styles of the part that shows a notebook, which the app itself loads when one is
+    opened: a page that opens one need not wait for the app to find that out.
+    """
 
     script: str
     preloads: tuple[str, ...]
     styles: tuple[str, ...]
+    notebook: tuple[str, ...]
+    notebook_styles: tuple[str, ...]
 
 
 class FrontendNotBuilt(Exception):
@@ -53,14 +65,32 @@ def entry_assets() -> Assets:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise FrontendNotBuilt("The browser client is not built. Run: make setup") from error
-    entry = next(chunk for chunk in manifest.values() if chunk.get("isEntry"))
-    imported = [manifest[name] for name in entry.get("imports", [])]
-    styles = [*entry.get("css", []), *(css for chunk in imported for css in chunk.get("css", []))]
+    entry = next(name for name, chunk in manifest.items() if chunk.get("isEntry"))
+    needed = _with_imports(manifest, entry)
+    late = [name for name in _with_imports(manifest, NOTEBOOK_MODULE) if name not in needed]
     return Assets(
-        script=static(f"app/{entry['file']}"),
-        preloads=tuple(static(f"app/{chunk['file']}") for chunk in imported),
-        styles=tuple(static(f"app/{name}") for name in styles),
+        script=static(f"app/{manifest[entry]['file']}"),
+        preloads=_files(manifest, needed[1:]),
+        styles=_styles(manifest, needed),
+        notebook=_files(manifest, late),
+        notebook_styles=_styles(manifest, late),
     )
+
+
+def _with_imports(manifest: Manifest, name: str) -> list[str]:
+    """A chunk and all that it imports, however deep."""
+    found = [name]
+    for known in found:
+        found += [other for other in manifest[known].get("imports", []) if other not in found]
+    return found
+
+
+def _files(manifest: Manifest, names: list[str]) -> tuple[str, ...]:
+    return tuple(static(f"app/{manifest[name]['file']}") for name in names)
+
+
+def _styles(manifest: Manifest, names: list[str]) -> tuple[str, ...]:
+    return tuple(static(f"app/{css}") for name in names for css in manifest[name].get("css", []))
 
 
 @functools.cache
@@ -88,8 +118,12 @@ def app_page(request: HttpRequest, path: str = "") -> HttpResponse:
         assets = entry_assets()
     except FrontendNotBuilt as error:
         return HttpResponse(str(error), status=503, content_type="text/plain")
+    is_project = path.startswith("p/")
     context = {
         "assets": assets,
+        "opens_notebook": is_project and path.endswith(".ipynb"),
+        # What the app asks for first, whatever it shows: asked for while its scripts are on their way.
+        "first_requests": ["me", "projects"] if is_project or not path else ["me"],
         "base_path": settings.BASE_PATH,
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
         "frame_url": reverse("output-frame", args=[frame_hash(), "index.html"]),

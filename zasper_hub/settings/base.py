@@ -55,7 +55,6 @@ MIDDLEWARE = [
     "zasper_hub.accounts.observed_requests.ObservedRequests",
     "zasper_hub.accounts.client_address.ClientAddress",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "zasper_hub.accounts.middleware.SecurityHeaders",
     "zasper_hub.accounts.middleware.ApiErrorShape",
     "django.contrib.sessions.middleware.SessionMiddleware",
