@@ -1,6 +1,7 @@
 import { render } from "preact";
 import { App } from "./pages/App";
-import { startRouter } from "./router";
+import { expectView } from "./pages/TabArea";
+import { route, startRouter } from "./router";
 import { watchAnnouncements } from "./store/announcements";
 import { watchConnection } from "./store/connection";
 import { startKeymap } from "./store/keymap";
@@ -19,4 +20,6 @@ watchLateParts();
 watchMe();
 watchAnnouncements();
 void me.refresh();
+const first = route.peek();
+if (first.page === "project" && first.path !== null) expectView(first.path);
 render(<App />, root);

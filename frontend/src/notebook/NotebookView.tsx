@@ -3,12 +3,12 @@
 import { effect, type Signal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
-import { requestJson } from "../api/client";
 import { messageOf } from "../api/errors";
-import type { KernelState, OpenedDocument, Project } from "../api/types";
+import type { KernelState, Project } from "../api/types";
 import type { SavedState } from "../crdt/provider";
 import { isHubReachable } from "../store/connection";
 import { me } from "../store/me";
+import { openDocument } from "../store/openedDocuments";
 import type { TabStatus } from "../store/status";
 import { Button } from "../ui/Button";
 import { Loading } from "../ui/Progress";
@@ -40,7 +40,7 @@ class Opener {
     const before = this.now.peek();
     if (before.state !== "open") this.now.value = { state: "opening" };
     try {
-      const info = await requestJson<OpenedDocument>(`projects/${this.project.id}/documents`, { method: "POST", json: { path: this.path } });
+      const info = await openDocument(this.project.id, this.path);
       if (before.state === "open") before.notebook.dispose();
       if (this.#isClosed) return;
       this.now.value = { state: "open", notebook: new OpenNotebook(info, me.data.peek()?.username ?? "", () => void this.open()) };

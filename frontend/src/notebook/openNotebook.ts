@@ -17,6 +17,7 @@ import type { CellEditor, EditorHost } from "../editor/cellEditor";
 import { languageOfKernel, type LanguageName } from "../editor/languages";
 import { LiveEditors } from "../editor/liveEditors";
 import { CloseCode, HubSocket } from "../socket";
+import { kernelspecsOf } from "../store/kernelspecs";
 import { createOutputLog, type OutputLog } from "../store/outputLog";
 import { explainRefusal } from "../panels/QuotaDialog";
 import { toast } from "../ui/toast";
@@ -52,7 +53,7 @@ export class OpenNotebook {
   readonly openMarkdown = signal<ReadonlySet<string>>(new Set());
   readonly cursor = signal<{ line: number; column: number; selected: number } | null>(null);
   readonly drafts = signal<readonly RecoveredDraft[]>([]);
-  readonly kernelspecs = signal<readonly Kernelspec[]>([]);
+  readonly kernelspecs: ReadonlySignal<readonly Kernelspec[]> = computed(() => kernelspecsOf(this.info.project_id).data.value ?? []);
   readonly lineNumbers = signal(false);
   /** Whether the view stays with the running cell; ends when the person scrolls. */
   readonly isFollowing = signal(false);
@@ -133,7 +134,6 @@ export class OpenNotebook {
     );
     void this.provider.whenSynced.then(() => (this.#isReady.value = true));
     void this.#findDrafts();
-    void this.loadKernelspecs();
   }
 
   /** What the document asks for, or what its kernel runs. */
@@ -168,12 +168,8 @@ export class OpenNotebook {
     this.isFollowing.value = true;
   }
 
-  async loadKernelspecs(): Promise<void> {
-    try {
-      this.kernelspecs.value = await requestJson<Kernelspec[]>("kernelspecs", { query: { project: this.info.project_id } });
-    } catch {
-      // The picker asks again when it is opened.
-    }
+  loadKernelspecs(): Promise<void> {
+    return kernelspecsOf(this.info.project_id).refresh();
   }
 
   setMarkdownOpen(ids: readonly string[], isOpen: boolean): void {

@@ -52,6 +52,10 @@ class FakeRuns {
     this.say(answer);
   }
 
+  connected(): void {
+    this.#handlers?.onOpen();
+  }
+
   say(message: Message): void {
     this.#handlers?.onMessage(JSON.stringify(message));
   }
@@ -73,6 +77,36 @@ beforeEach(() => {
   runs = new FakeRuns();
 });
 afterEach(() => vi.useRealTimers());
+
+describe("right after the connection is made, before what was missed has come", () => {
+  const connect = (): void => {
+    runs.isOpen = true;
+    runs.connected();
+  };
+
+  it("sends what waited, behind the question for what was missed", () => {
+    void runs.client.run(cells);
+    connect();
+    expect(runs.sent.map((message) => message.type)).toEqual(["resume", "run"]);
+  });
+
+  it("sends a run at once, and only once", () => {
+    connect();
+    void runs.client.run(cells);
+    runs.say({ type: "snapshot", seq: 1, kernel: null, cells: {} });
+    expect(runs.of("run")).toHaveLength(1);
+  });
+
+  it("leaves it to the hub to interrupt what was sent", () => {
+    connect();
+    let isSettled = false;
+    void runs.client.run(cells).catch(() => (isSettled = true));
+    runs.client.interrupt();
+    expect(runs.of("interrupt")).toHaveLength(1);
+    expect(runs.client.sending.value.size).toBe(1);
+    expect(isSettled).toBe(false);
+  });
+});
 
 describe("bad input", () => {
   it("raises what the hub refused", async () => {

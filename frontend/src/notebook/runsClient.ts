@@ -79,6 +79,7 @@ export class RunsClient {
   readonly #sending = signal<ReadonlySet<string>>(new Set());
   /** Cells of runs the hub has not accepted yet. */
   readonly sending: ReadonlySignal<ReadonlySet<string>> = this.#sending;
+  #isOpen = false;
   readonly #runs = new Map<string, PendingRun>();
   readonly #replies = new Map<string, PendingReply>();
   readonly #socket: RunsSocket;
@@ -87,7 +88,7 @@ export class RunsClient {
   constructor(private readonly options: RunsClientOptions) {
     this.#newId = options.newId ?? randomId;
     this.#socket = options.connect({
-      onOpen: () => this.resume(),
+      onOpen: () => this.#onOpen(),
       onMessage: (data) => this.#receive(data),
       onClose: () => this.#onClosed(),
     });
@@ -122,14 +123,14 @@ export class RunsClient {
         },
       });
       this.#countSending();
-      if (this.#isLive.peek()) this.#send(message);
+      if (this.#isOpen) this.#send(message);
     });
   }
 
   interrupt(): void {
     // What was not sent yet must not start after all.
     for (const [id, run] of this.#runs) {
-      if (this.#isLive.peek()) break;
+      if (this.#isOpen) break;
       this.#runs.delete(id);
       run.settle({ code: "cancelled", message: "Cancelled before it was sent." });
     }
@@ -198,10 +199,7 @@ export class RunsClient {
       case "snapshot":
       case "resumed":
         this.options.log.receive(message as never);
-        if (!this.#isLive.peek()) {
-          this.#isLive.value = true;
-          for (const run of this.#runs.values()) this.#send(run.message);
-        }
+        this.#isLive.value = true;
         break;
       case "snapshot_part":
       case "ops":
@@ -255,7 +253,15 @@ export class RunsClient {
     run?.settle(error);
   }
 
+  /** What waits is sent at once: what it causes comes behind what was missed. */
+  #onOpen(): void {
+    this.#isOpen = true;
+    this.resume();
+    for (const run of this.#runs.values()) this.#send(run.message);
+  }
+
   #onClosed(): void {
+    this.#isOpen = false;
     this.#isLive.value = false;
     for (const id of [...this.#replies.keys()]) this.#failReply(id, UNREACHABLE);
   }

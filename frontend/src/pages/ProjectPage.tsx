@@ -4,7 +4,6 @@ import { hubUrl } from "../address";
 import type { Project } from "../api/types";
 import { ActivityBar } from "../panels/ActivityBar";
 import { FilesPanel } from "../panels/FilesPanel";
-import { loadKernelspecs } from "../panels/fileMenus";
 import { RunningPanel } from "../panels/RunningPanel";
 import { StatusBar } from "../panels/StatusBar";
 import { TrashPanel } from "../panels/TrashPanel";
@@ -15,6 +14,7 @@ import { announcements } from "../store/announcements";
 import { registerCommands } from "../store/commands";
 import { onHubBack } from "../store/connection";
 import { INITIAL_SIDE_WIDTH_PX, layout, NARROW_PX, showPanel } from "../store/layout";
+import { kernelspecsOf } from "../store/kernelspecs";
 import { isSignedOut, me } from "../store/me";
 import { terminalOf, titleOf } from "../store/paths";
 import { canEdit, kernels, projects } from "../store/projects";
@@ -28,13 +28,15 @@ import { openProject, type OpenProject } from "./openProject";
 import { projectCommands, quickOpenEntries } from "./projectCommands";
 import { openProjectSettings } from "./ProjectSettingsDialog";
 import { openShare } from "./ShareDialog";
-import { TabArea } from "./TabArea";
+import { expectContent, TabArea } from "./TabArea";
 import { TopBar } from "./TopBar";
 
 /** A project: its files at the side, what is open in tabs, and the state of it all at the bottom. */
 export function ProjectPage({ project, path }: { project: Project; path: string | null }) {
+  // What the person waits for comes before all else that a project asks for.
+  const content = useMemo(() => (path === null ? Promise.resolve() : expectContent(project, path)), [project.id]);
   const work = useMemo(() => openProject(project), [project.id]);
-  useProjectLife(work, project);
+  useProjectLife(work, project, content);
 
   useEffect(() => {
     // On a phone the panel covers the page: files until one is chosen, then the file.
@@ -103,35 +105,18 @@ export function ProjectPage({ project, path }: { project: Project; path: string 
 }
 
 /** What goes on while a project is open: hints, commands, and a word before unsaved work is lost. */
-function useProjectLife(work: OpenProject, project: Project): void {
+function useProjectLife(work: OpenProject, project: Project, content: Promise<void>): void {
   useEffect(() => {
-    const refresh = () => {
-      void work.files.refresh();
-      void kernels.refresh();
+    let stop: (() => void) | null = null;
+    let isGone = false;
+    // A task later: whoever waits for the content opens sockets, and a browser makes one connection after the other.
+    void content.then(() => setTimeout(() => (stop = isGone ? null : followHub(work, project))));
+    return () => {
+      isGone = true;
+      stop?.();
     };
-    refresh();
-    loadKernelspecs(project.id);
-    const stopFollowing = followProject(project.id, work.files.openFolders, {
-      onHint: (hint) => {
-        if (hint.type === "files") void work.files.hint(hint.path);
-        else if (hint.type === "announcements") void announcements.refresh();
-        else if (hint.type === "me") void me.refresh();
-        else {
-          void kernels.refresh();
-          if (canEdit(project)) void terminalsOf(project.id).refresh();
-        }
-      },
-      onMissed: refresh,
-      onRefused: (code) => {
-        if (code === CloseCode.notSignedIn) isSignedOut.value = true;
-        else {
-          toast({ kind: "error", text: `You have no access to ${project.name} any more.`, durationMs: Infinity });
-          void projects.refresh();
-          navigate(hubUrl("/"));
-        }
-      },
-    });
-    const stopWaiting = onHubBack(refresh);
+  }, [work]);
+  useEffect(() => {
     const unregister = registerCommands(projectCommands(work, project));
     fileEntries.value = () => quickOpenEntries(work);
     const warn = (event: BeforeUnloadEvent) => {
@@ -139,11 +124,44 @@ function useProjectLife(work: OpenProject, project: Project): void {
     };
     addEventListener("beforeunload", warn);
     return () => {
-      stopFollowing();
-      stopWaiting();
       unregister();
       fileEntries.value = null;
       removeEventListener("beforeunload", warn);
     };
   }, [work]);
+}
+
+/** Fetches what the panels show, and again whenever the hub says that it changed. Returns what ends it. */
+function followHub(work: OpenProject, project: Project): () => void {
+  const refresh = () => {
+    void work.files.refresh();
+    void kernels.refresh();
+  };
+  refresh();
+  void kernelspecsOf(project.id).refresh();
+  const stopFollowing = followProject(project.id, work.files.openFolders, {
+    onHint: (hint) => {
+      if (hint.type === "files") void work.files.hint(hint.path);
+      else if (hint.type === "announcements") void announcements.refresh();
+      else if (hint.type === "me") void me.refresh();
+      else {
+        void kernels.refresh();
+        if (canEdit(project)) void terminalsOf(project.id).refresh();
+      }
+    },
+    onMissed: refresh,
+    onRefused: (code) => {
+      if (code === CloseCode.notSignedIn) isSignedOut.value = true;
+      else {
+        toast({ kind: "error", text: `You have no access to ${project.name} any more.`, durationMs: Infinity });
+        void projects.refresh();
+        navigate(hubUrl("/"));
+      }
+    },
+  });
+  const stopWaiting = onHubBack(refresh);
+  return () => {
+    stopFollowing();
+    stopWaiting();
+  };
 }

@@ -2,8 +2,9 @@ import { useComputed } from "@preact/signals";
 import type { FunctionComponent } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Project } from "../api/types";
-import { iconOf, parentOf, terminalOf, titleOf, type TabKind } from "../store/paths";
+import { iconOf, parentOf, tabKindOf, terminalOf, titleOf, type TabKind } from "../store/paths";
 import { hasUnsavedWork, type Tab } from "../store/tabs";
+import { expectDocument } from "../store/openedDocuments";
 import { canEdit } from "../store/projects";
 import { newMenu } from "../panels/fileMenus";
 import { Button } from "../ui/Button";
@@ -30,6 +31,22 @@ const VIEWS: Readonly<Record<TabKind, () => Promise<FunctionComponent<TabViewPro
   binary: () => import("./tabs/BinaryTab").then((module) => module.BinaryTab),
 };
 const loaded = new Map<TabKind, FunctionComponent<TabViewProps>>();
+
+async function fetchView(kind: TabKind): Promise<FunctionComponent<TabViewProps>> {
+  const view = loaded.get(kind) ?? (await VIEWS[kind]());
+  loaded.set(kind, view);
+  return view;
+}
+
+/** Fetches the view of a file that will be shown, while it is still being found out whether there is such a file. */
+export function expectView(path: string): void {
+  fetchView(tabKindOf(path)).catch(() => undefined); // tried again, and told, when it is shown
+}
+
+/** Asks for what the view of this file will show, while the view itself is on its way. Settles when that has come. */
+export async function expectContent(project: Project, path: string): Promise<void> {
+  if (tabKindOf(path) === "notebook") await expectDocument(project.id, path);
+}
 
 /** The open tabs and the view of the active one. Views stay mounted once they were shown. */
 export function TabArea({ project, work }: { project: Project; work: OpenProject }) {
@@ -88,9 +105,9 @@ function TabView(props: TabViewProps) {
   useEffect(() => {
     if (View) return;
     let isGone = false;
-    VIEWS[kind]().then(
+    void expectContent(props.project, props.tab.path);
+    fetchView(kind).then(
       (view) => {
-        loaded.set(kind, view);
         if (!isGone) setView(() => view);
       },
       () => {

@@ -1,22 +1,11 @@
-import type { Entry, Kernelspec } from "../api/types";
-import { requestJson } from "../api/client";
-import { Resource } from "../store/resource";
+import type { Entry } from "../api/types";
+import { kernelspecsOf } from "../store/kernelspecs";
 import type { MenuItem } from "../ui/Menu";
 import type { FileActions } from "./fileActions";
 
-let projectId = "";
-
-/** The kernels one can start in the open project; asked for when it opens. */
-export const kernelspecs = new Resource<Kernelspec[]>(() => requestJson<Kernelspec[]>("kernelspecs", { query: { project: projectId } }));
-
-export function loadKernelspecs(openProjectId: string): void {
-  projectId = openProjectId;
-  void kernelspecs.refresh();
-}
-
 /** What can be made in a folder: a notebook for each kernel, a file, a folder. */
 export function newMenu(actions: FileActions, folder: string): MenuItem[] {
-  const specs = kernelspecs.data.peek() ?? [];
+  const specs = kernelspecsOf(actions.files.projectId).data.peek() ?? [];
   const notebooks: MenuItem[] =
     specs.length > 1
       ? specs.map((spec) => ({ label: `Notebook: ${spec.display_name}`, icon: "new-notebook", run: () => actions.newNotebook(folder, spec) }))
