@@ -33,6 +33,31 @@ _WATCH_KEYS = """
   }, true);
 }
 """
+# A person without reaction time, in the page: the clock starts when the form is sent, "Run all" is pressed as soon as
+# it can be, and the clock stops with the frame that shows the text. Waiting for either from outside the page adds up to
+# half a second.
+_WATCH_FIRST_OUTPUT = """
+(text) => {
+  addEventListener('submit', () => sessionStorage.setItem('begun', Date.now()), true);
+  const look = () => {
+    const button = document.querySelector('button[aria-label="Run all"]:not(:disabled)');
+    if (button && !sessionStorage.getItem('pressed')) {
+      sessionStorage.setItem('pressed', Date.now());
+      button.click();
+    }
+    if (document.body?.textContent.includes(text) && !sessionStorage.getItem('shown')) {
+      sessionStorage.setItem('shown', '0');
+      requestAnimationFrame(() => {
+        const channel = new MessageChannel();
+        channel.port1.onmessage = () => sessionStorage.setItem('shown', Date.now());
+        channel.port2.postMessage(0);
+      });
+    }
+  };
+  const all = { childList: true, subtree: true, characterData: true, attributes: true };
+  new MutationObserver(look).observe(document, all);
+}
+"""
 
 
 def _sign_in(page: Page) -> None:
@@ -41,20 +66,21 @@ def _sign_in(page: Page) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-def first_output_s(browser: Browser, url: str) -> float:
-    """From the click on "Sign in" to the text that a cell printed, kernel not yet running: one person who signs in
-    to a notebook's address and runs it as soon as it can be run."""
+def first_output_s(browser: Browser, url: str) -> tuple[float, float]:
+    """From sending "Sign in" to pressing "Run all", and to the text that a cell printed, kernel not yet running: one
+    person who signs in to a notebook's address and runs it as soon as it can be run."""
     context = browser.new_context()
+    context.add_init_script(f"({_WATCH_FIRST_OUTPUT})('first output 42')")
     page = context.new_page()
     page.goto(url)
-    page.get_by_label("Username").wait_for()
-    begun = time.perf_counter()
     _sign_in(page)
-    page.get_by_role("button", name="Run all", exact=True).click()
-    page.get_by_text("first output 42").wait_for()
-    took = time.perf_counter() - begun
+    page.wait_for_function("() => Number(sessionStorage.getItem('shown')) > 0")
+    begun, pressed, shown = (
+        float(page.evaluate(f"() => sessionStorage.getItem('{name}')")) / 1000
+        for name in ("begun", "pressed", "shown")
+    )
     context.close()
-    return took
+    return pressed - begun, shown - begun
 
 
 def open_large_s(page: Page, url: str) -> float:
@@ -83,6 +109,7 @@ def measure(options: Options) -> dict[str, Any]:
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         raise RuntimeError("Chromium is not on PATH.")
+    pressed: list[float] = []
     first: list[float] = []
     large: list[float] = []
     keys: list[float] = []
@@ -96,8 +123,10 @@ def measure(options: Options) -> dict[str, Any]:
         for number in range(options.repeats + 1):
             name = f"first-{number}.ipynb"
             open_document(client, project["id"], name, small)
-            took = first_output_s(browser, f"{address}/{name}")
-            first += [took] if number else []  # the very first one warms the server
+            press, show = first_output_s(browser, f"{address}/{name}")
+            if number:  # the very first one warms the server
+                pressed.append(press)
+                first.append(show)
         context = browser.new_context()
         page = context.new_page()
         page.goto(server.live.url)
@@ -110,6 +139,7 @@ def measure(options: Options) -> dict[str, Any]:
             keys.append(quantile(keystroke_ms(page), 0.95))
         browser.close()
     return {
+        "run_all_pressed_s": spread_of(pressed),
         "first_output_s": spread_of(first),
         "open_500_cells_s": spread_of(large),
         "keystroke_p95_ms": spread_of(keys),
