@@ -72,6 +72,13 @@ class SharedCache(RedisCache):
             lambda: self._alone.set(key, value, timeout, version),
         )
 
+    def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        """Raises ValueError when there is nothing to add to."""
+        return self._try(
+            lambda: super(SharedCache, self).incr(key, delta, version),
+            lambda: self._alone.incr(key, delta, version),
+        )
+
     def delete(self, key: Any, version: int | None = None) -> bool:
         return self._try(
             lambda: super(SharedCache, self).delete(key, version), lambda: self._alone.delete(key, version)

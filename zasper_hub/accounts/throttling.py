@@ -1,11 +1,71 @@
-"""Which name a sign-in was tried with, for axes."""
+"""Limits of what is tried from one address, counted once for all web processes; which name a sign-in was tried with.
+
+Counted is what has happened, by one atomic addition: a whole team that waits for its sign-ins at once has not failed,
+and does not wait for each other. Sliding windows by two counters: the last period's counts by the share of it that is
+not a period ago yet.
+"""
 
 from __future__ import annotations
 
+import ipaddress
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from django.core.cache import cache
 from django.http import HttpRequest
+
+IPV6_NETWORK_BITS = 64  # what one customer of a provider has
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most `count` from one address within `period_s`."""
+
+    name: str
+    count: int
+    period_s: int = 60
+
+    def is_reached(self, address: str, now_s: float) -> bool:
+        passed = now_s % self.period_s / self.period_s
+        before, since = (cache.get(key, 0) for key in self._keys(address, now_s))
+        return bool(before * (1 - passed) + since >= self.count)
+
+    def note(self, address: str, now_s: float) -> None:
+        """One more."""
+        _, key = self._keys(address, now_s)
+        cache.add(key, 0, timeout=2 * self.period_s)
+        try:
+            cache.incr(key)
+        except ValueError:  # what counts was lost in between
+            cache.set(key, 1, timeout=2 * self.period_s)
+
+    def _keys(self, address: str, now_s: float) -> tuple[str, str]:
+        """Of the last period and of this one."""
+        period = int(now_s // self.period_s)
+        return f"{self.name}:{address}:{period - 1}", f"{self.name}:{address}:{period}"
+
+
+# A team of hundreds behind one router signs in within a minute; wrong passwords are another matter.
+SIGN_INS = Limit("sign-ins", 1200)
+FAILED_SIGN_INS = Limit("failed-sign-ins", 60)
+LINKS = Limit("links", 30)
+
+
+def clock_s() -> float:
+    return time.time()
+
+
+def counted_address(request: HttpRequest) -> str:
+    """The client's address; of an IPv6 address its network."""
+    address = str(request.META.get("REMOTE_ADDR", ""))
+    try:
+        if ipaddress.ip_address(address).version == 6:
+            return str(ipaddress.ip_network(f"{address}/{IPV6_NETWORK_BITS}", strict=False).network_address)
+    except ValueError:
+        return "unknown"  # a unix socket's, for one
+    return address
 
 
 def username_of(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str:
