@@ -7,6 +7,7 @@ gives the kernel back after the first cell.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,7 @@ BAR_S = 60
 FEW_PLACES = 25
 DEADLINE_S = 180
 PASSWORD = "correct horse battery staple"
+_NO_TLS = ssl.create_default_context()  # one for all: each takes longer to make than a person's sign-in
 
 _MAKE_PEOPLE = """
 from zasper_hub.accounts.services import create_person
@@ -80,7 +82,7 @@ async def one_morning(url: str, number: int, person: Person, *, gives_back: bool
     try:
         async with (
             asyncio.timeout(DEADLINE_S),
-            httpx.AsyncClient(base_url=url, timeout=DEADLINE_S) as client,
+            httpx.AsyncClient(base_url=url, timeout=DEADLINE_S, verify=_NO_TLS) as client,
         ):
             await sign_in(client, f"morning{number}")
             person.signed_in_s = time.perf_counter() - begun

@@ -23,11 +23,12 @@ from zasper_hub.base_path import BelowBasePath  # noqa: E402
 from zasper_hub.daphne_flow import DaphneFlow  # noqa: E402
 from zasper_hub.request_threads import RequestThreads  # noqa: E402
 from zasper_hub.static_files import StaticFiles  # noqa: E402
+from zasper_hub.turns import RequestTurns  # noqa: E402
 
 serve_metrics(settings.METRICS_HOST, settings.METRICS_PORT, OpenSockets())
 
 websocket_urlpatterns = [*notebook_routes, *kernel_routes]
-limited = BodyLimit(RequestThreads(http_application))
+limited = BodyLimit(RequestTurns(RequestThreads(http_application)))
 
 application = DaphneFlow(
     ProtocolTypeRouter(
