@@ -6,7 +6,7 @@ those behind it off the nodes that it waits for, so that a large kernel is not o
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,14 +69,17 @@ def next_places(order: Sequence[Waiting], loads: Sequence[NodeLoad]) -> list[tup
 
 def turns(order: Sequence[Waiting], loads: Sequence[NodeLoad]) -> dict[UUID, Turn]:
     """How far each is, among those that wait for at least one of the same nodes (all, where no node is up for it)."""
-    able = [_able_nodes(one, loads) for one in order]
+    able = [frozenset(_able_nodes(one, loads)) for one in order]
+    lengths = Counter(able)
+    ahead: Counter[frozenset[str]] = Counter()
     found: dict[UUID, Turn] = {}
-    for index, one in enumerate(order):
-        rivals = [
-            other for other, nodes in enumerate(able) if not able[index] or not nodes or nodes & able[index]
-        ]
-        ahead = sum(1 for other in rivals if other < index)
-        found[one.kernel_id] = Turn(position=ahead + 1, length=len(rivals))
+    for one, nodes in zip(order, able, strict=True):
+        # Few nodes, so few different sets of them, however many wait.
+        rivals = [other for other in lengths if not nodes or not other or nodes & other]
+        found[one.kernel_id] = Turn(
+            position=sum(ahead[other] for other in rivals) + 1, length=sum(lengths[other] for other in rivals)
+        )
+        ahead[nodes] += 1
     return found
 
 

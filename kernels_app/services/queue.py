@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import structlog
@@ -20,6 +21,9 @@ from kernels_app.services.waiting import node_loads, queue, turn_of, waiting_ker
 from notebooks_app.services.file_hints import send_kernels_hint
 
 log = structlog.get_logger(__name__)
+
+TELL_EVERY_S = 1.0
+_told_s = -TELL_EVERY_S
 
 
 def place_or_queue(kernel: Kernel, want: Want, loads: Sequence[NodeLoad]) -> None:
@@ -43,6 +47,8 @@ def _enter(kernel: Kernel) -> None:
     log.info("kernel_waits", kernel_id=str(kernel.pk), position=turn.position)
     try:
         open_log_of_waiting(kernel, turn.sentence)
+        if kernel.document_id is not None:
+            publish_notices([(kernel.document_id, turn_notice(kernel.pk, turn))])
     except (TransportError, Unavailable) as error:
         log.info("waiting_not_told", kernel_id=str(kernel.pk), error=str(error))
 
@@ -82,7 +88,16 @@ def fill_places_soon() -> None:
 
 
 def tell_positions() -> None:
-    """Tells the pages of all that wait how far they are. A page that comes later is told when it connects."""
+    """Tells the pages of all that wait how far they are. A page that comes later is told when it connects.
+
+    Once a second from each process, however many come and go meanwhile: where hundreds wait, telling all of them of
+    each would be most of what the hub does. What changed since is told with the next change, or by the worker.
+    """
+    global _told_s
+    now_s = time.monotonic()
+    if now_s - _told_s < TELL_EVERY_S:
+        return
+    _told_s = now_s
     order = queue()
     if not order:
         return

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kernels_app.runs.placement import NodeLoad, Want
+from kernels_app.runs.placement import NodeLoad, Want, could_hold
 from kernels_app.runs.waiting import Turn, Waiting, in_turn, next_places, ordinal, turns
 from tests.kernels_app.runs.test_placement import IR, node
 from tests.kernels_app.scripted_node import PYTHON
@@ -79,6 +82,25 @@ def test_turns_count_those_who_wait_for_the_same_nodes() -> None:
 def test_without_any_node_all_are_in_one_queue() -> None:
     order = [waits(1, ALICE), waits(2, BOB, spec="ir")]
     assert [turn.position for turn in turns(order, []).values()] == [1, 2]
+
+
+@given(
+    st.lists(st.sampled_from(["python3", "ir", "julia"]), max_size=12),
+    st.lists(st.lists(st.sampled_from([PYTHON, IR]), max_size=2), max_size=3),
+)
+def test_turns_are_what_counting_each_against_each_gives(wanted: list[str], nodes: list[list[Any]]) -> None:
+    loads = [NodeLoad(node(f"n{at}", *specs), 8, 1) for at, specs in enumerate(nodes)]
+    order = [waits(number, number, spec=spec) for number, spec in enumerate(wanted, 1)]
+    able = [{load.info.node_id for load in loads if could_hold(load, one.want)} for one in order]
+    expected = []
+    for index in range(len(order)):
+        rivals = [
+            other for other in range(len(order))
+            if not able[index] or not able[other] or able[index] & able[other]
+        ]  # fmt: skip
+        expected.append(Turn(sum(other < index for other in rivals) + 1, len(rivals)))
+    found = turns(order, loads)
+    assert [found[one.kernel_id] for one in order] == expected
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,11 @@ def heard(store: MemoryStore, document: Document) -> Iterator[list[dict[str, Any
     end_hearing()
 
 
+@pytest.fixture(autouse=True)
+def told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernels_app.services.queue.TELL_EVERY_S", 0.0)
+
+
 # What waits, and what it is told
 
 
@@ -146,6 +151,25 @@ def test_pages_are_told_when_the_queue_moves(cast: Cast, hub_wire: MemoryStore) 
     with heard(hub_wire, documents[2]) as frames:
         end(node, running)
     assert [(frame["queue_position"], frame["queue_length"]) for frame in frames] == [(1, 1)]
+
+
+def test_where_much_moves_all_are_told_now_and_then_and_who_comes_at_once(
+    cast: Cast, hub_wire: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = ScriptedNode(hub_wire, slot_count=1)
+    documents = [document(cast, name) for name in ("first", "second", "third", "fourth")]
+    running = start_kernel(user=cast.alice, document=documents[0])
+    for one in documents[1:3]:
+        start_kernel(user=cast.bob, document=one)
+    monkeypatch.setattr("kernels_app.services.queue.TELL_EVERY_S", 1000.0)
+    with heard(hub_wire, documents[2]) as others, heard(hub_wire, documents[3]) as own:
+        start_kernel(user=cast.carol, document=documents[3])
+        end(node, running)
+        assert others == []
+        assert [frame["queue_length"] for frame in own] == [3]
+        monkeypatch.setattr("kernels_app.services.queue.TELL_EVERY_S", 0.0)
+        fill_places()  # as the worker does every five seconds
+        assert [frame["queue_length"] for frame in others] == [2]
 
 
 def test_nothing_is_known_of_the_queue_but_in_the_rows(cast: Cast, hub_wire: MemoryStore) -> None:
