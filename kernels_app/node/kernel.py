@@ -26,7 +26,9 @@ from kernels_app.node.lifecycle import ENDED, READY, State
 from kernels_app.node.metrics import LAUNCH_SECONDS
 from kernels_app.node.outbox import Outbox
 from kernels_app.node.output_log import OutputLog
+from kernels_app.node.provisioners.base import NodeProvisioner
 from kernels_app.node.provisioners.process import last_lines
+from kernels_app.node.provisioners.processes import Usage
 from kernels_app.node.records import KernelRecord
 from kernels_app.node.relay_kernel import KernelRelay
 from kernels_app.node.resources import Resources
@@ -97,6 +99,7 @@ class Kernel:
         )
         self._start_timer: asyncio.TimerHandle | None = None
         self._resources = Resources()
+        self._is_weighed = False  # just now
         self._is_left = False
         self._launch_began_s = 0.0
         self._used_at_ms = clock_ms()
@@ -166,12 +169,27 @@ class Kernel:
         provisioner = self._process.provisioner
         if provisioner is None or self.state.name in ENDED:
             return
-        limits = provisioner.limits
-        usage = provisioner.usage()
-        exact = usage.memory_bytes
-        if limits.memory_bytes is not None and exact > limits.memory_bytes:
-            exact = provisioner.exact_memory_bytes()
-        reason = self._resources.overrun(usage, exact, limits)
+        limits, usage = provisioner.limits, provisioner.usage()
+        if (
+            limits.memory_bytes is not None
+            and usage.memory_bytes > limits.memory_bytes
+            and not self._is_weighed
+        ):
+            self._is_weighed = True
+            self._spawn(self._weigh(provisioner, usage))
+        self._end_if_over(usage, 0, limits)
+
+    async def _weigh(self, provisioner: NodeProvisioner, usage: Usage) -> None:
+        """Whether it uses more memory than it may when what its processes share is counted once."""
+        try:
+            exact = await provisioner.exact_memory_bytes()
+        finally:
+            self._is_weighed = False
+        if provisioner is self._process.provisioner and self.state.name not in ENDED:
+            self._end_if_over(usage, exact, provisioner.limits)
+
+    def _end_if_over(self, usage: Usage, exact_memory_bytes: int, limits: Limits) -> None:
+        reason = self._resources.overrun(usage, exact_memory_bytes, limits)
         if reason is not None:
             self._step(lifecycle.LimitExceeded(reason))
 

@@ -66,8 +66,8 @@ class NodeProvisioner(KernelProvisionerBase):
         """Memory in use by all processes of the kernel; what they share is counted for each."""
         return self.usage().memory_bytes
 
-    def exact_memory_bytes(self) -> int:
-        """The same with what they share counted once; slower."""
+    async def exact_memory_bytes(self) -> int:
+        """The same with what they share counted once; slower, and nothing else waits for it."""
         return self.memory_bytes()
 
     @abstractmethod

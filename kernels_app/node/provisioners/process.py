@@ -185,10 +185,10 @@ class ProcessProvisioner(NodeProvisioner):
     def memory_bytes(self) -> int:
         return self.usage().memory_bytes
 
-    def exact_memory_bytes(self) -> int:
+    async def exact_memory_bytes(self) -> int:
         if self._process is None or not self.has_process:
             return 0
-        return self._process_scan.exact_memory_bytes(self._process.pid)
+        return await self._process_scan.exact_memory_bytes(self._process.pid)
 
     async def update_limits(self, limits: Limits) -> None:
         self.limits = self._effective(limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import time
@@ -57,12 +58,13 @@ class ProcessScan:
             process_count=sum(process.thread_count for process in found),
         )
 
-    def exact_memory_bytes(self, leader: int) -> int:
-        """The same memory, what several processes share counted once. Slower: a page table walk for each process."""
+    async def exact_memory_bytes(self, leader: int) -> int:
+        """The same memory, what several processes share counted once. Slower: a page table walk for each process, some
+        milliseconds of a large one, so on another thread."""
         found = self._members(leader)
         if len(found) == 1:
             return found[0].rss_bytes
-        return sum(_proportional_bytes(process) for process in found)
+        return await asyncio.to_thread(lambda: sum(map(_proportional_bytes, found)))
 
     def children(self, pid: int) -> list[int]:
         self._refresh()

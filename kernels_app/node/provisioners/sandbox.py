@@ -270,8 +270,9 @@ class SandboxProvisioner(ProcessProvisioner):
             found, memory_bytes=found.memory_bytes + self.sandbox.memory_files_bytes()
         )
 
-    def exact_memory_bytes(self) -> int:
-        return super().exact_memory_bytes() + (self.sandbox.memory_files_bytes() if self.has_process else 0)
+    async def exact_memory_bytes(self) -> int:
+        found = await super().exact_memory_bytes()
+        return found + (self.sandbox.memory_files_bytes() if self.has_process else 0)
 
     def _exit_code(self) -> int:
         return exit_code(super()._exit_code())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import struct
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -306,11 +308,37 @@ def test_what_a_session_and_its_runaways_use_is_summed() -> None:
             assert process.poll() is None
         usage = scan.usage(process.pid)
         assert usage.process_count == 3
-        assert 0 < scan.exact_memory_bytes(process.pid) < usage.memory_bytes < 100 << 20
+        assert 0 < asyncio.run(scan.exact_memory_bytes(process.pid)) < usage.memory_bytes < 100 << 20
     finally:
         for pid in [*scan.children(process.pid), process.pid]:
             os.kill(pid, 9)
         process.wait()
+
+
+async def test_nothing_else_waits_while_processes_are_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork bomb has many, and each takes milliseconds."""
+    process = await asyncio.create_subprocess_exec("sh", "-c", "sleep 60 & wait", start_new_session=True)
+    is_weighing, goes_on = threading.Event(), threading.Event()
+
+    def weigh(_: object) -> int:
+        is_weighing.set()
+        assert goes_on.wait(20)
+        return 1
+
+    monkeypatch.setattr("kernels_app.node.provisioners.processes._proportional_bytes", weigh)
+    scan = ProcessScan(0)
+    try:
+        while scan.usage(process.pid).process_count < 2:
+            await asyncio.sleep(0.01)
+        weighed = asyncio.create_task(scan.exact_memory_bytes(process.pid))
+        async with asyncio.timeout(20):
+            while not is_weighing.is_set():
+                await asyncio.sleep(0.01)
+        goes_on.set()
+        assert await weighed == 2
+    finally:
+        os.killpg(process.pid, 9)
+        await process.wait()
 
 
 def test_a_kernel_is_ended_by_what_it_really_uses() -> None:
