@@ -1,9 +1,4 @@
-"""Raw kernel channels of a node: takes what web processes say, writes what kernels send to their mailboxes.
-
-There is no queue beside the logs of the kernels: each web process has a cursor in the log of each kernel it has a
-client of, and one writer moves all cursors on. A web process that does not read holds nothing but its cursor. Mail is
-cast, which costs each program one wake-up and may lose it: the web process sees that by the numbers, and its clients
-go on from the log.
+"""Raw kernel channels of a node: hears what web processes say, and carries it out. What they are told is the mailer's.
 """
 
 from __future__ import annotations
@@ -15,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from kernels_app.bus.channel_messages import InvalidChannelMessage
-from kernels_app.bus.identifiers import KernelId, Mailbox, NodeId, mailbox_topic, relay_topic
+from kernels_app.bus.identifiers import KernelId, Mailbox, NodeId, relay_topic
 from kernels_app.bus.relay_envelopes import (
     CommandPart,
     Delivered,
@@ -24,7 +19,6 @@ from kernels_app.bus.relay_envelopes import (
     Join,
     Joined,
     Leave,
-    MailItem,
     Messages,
     RelayCommand,
     RelayItem,
@@ -34,18 +28,12 @@ from kernels_app.bus.relay_envelopes import (
 )
 from kernels_app.bus.transport import Transport, TransportError
 from kernels_app.node.relay_kernel import KernelRelay, bound_logs
+from kernels_app.node.relay_mailer import RETRY_S, RelayMailer
 from kernels_app.node.relay_reader import RelayReader
 
 logger = logging.getLogger(__name__)
 
-# One mail: large enough to cost little, small enough to pass between others.
-MAIL_BYTES = 512 * 1024
 FETCH_BYTES = 1024 * 1024
-# After a lull, waited for what comes right behind a first message.
-GATHER_S = 0.001
-# Messages a second from which on nothing is waited for any more.
-BUSY_RATE = 1000.0
-RETRY_S = 0.1
 CATCH_UP_S = 5.0
 # A command is confirmed with the mail that it causes; one that causes none, after this time.
 ANSWER_S = 0.1
@@ -80,16 +68,13 @@ class NodeRelay:
         self._catch_up = catch_up
         self._loop = asyncio.get_running_loop()
         self._readers: dict[Mailbox, RelayReader] = {}
+        self._mailer = RelayMailer(node_id=node_id, fence=fence, transport=transport, readers=self._readers)
+        # Called by each kernel when something was logged, which is often: not through a method of ours.
+        self.on_news: Callable[[KernelRelay], None] = self._mailer.on_news
         # Those that know a client, here or away.
         self._kernels: dict[KernelRelay, None] = {}
-        self._may_tell = False
-        self._telling: asyncio.Handle | None = None
-        self._recovering: asyncio.Task[None] | None = None
-        self._told_s = 0.0
-        self._rate = 0.0  # messages a second
         self._counted: dict[KernelId, int] = {}
         self._arrived: list[bytes] = []
-        self._connection_number = 0
         self._answering: asyncio.TimerHandle | None = None
         self._catching_up: set[asyncio.Task[None]] = set()
 
@@ -122,19 +107,19 @@ class NodeRelay:
         if message.fence != self._fence:
             # For an earlier life of this node: the mail of this one tells so by its number.
             reader.items.append(Gone(KernelId(""), _GONE))
-            self._tell_soon()
+            self._mailer.tell_soon()
             return
         command = reader.take(message, self._loop.time())
         if command is not None:
             self._carry_out(reader, command)
         if reader.items or reader.dirty or command is None:
-            self._tell_soon()
+            self._mailer.tell_soon()
         elif self._answering is None:
             self._answering = self._loop.call_later(ANSWER_S, self._answer)
 
     def _answer(self) -> None:
         self._answering = None
-        self._tell_soon()
+        self._mailer.tell_soon()
 
     def _carry_out(self, reader: RelayReader, command: RelayCommand) -> None:
         if reader.held:
@@ -157,7 +142,7 @@ class NodeRelay:
         held, reader.held = reader.held, []
         for command in held:
             self._take_all(reader, command)
-        self._tell_soon()
+        self._mailer.tell_soon()
 
     def _take_all(self, reader: RelayReader, command: RelayCommand) -> None:
         for item in command.items:
@@ -223,128 +208,24 @@ class NodeRelay:
             )
         )
 
-    # What kernels send
-
-    def on_news(self, kernel: KernelRelay) -> None:
-        """Something was logged."""
-        for mailbox in kernel.cursors:
-            reader = self._readers.get(Mailbox(mailbox))
-            if reader is not None:
-                reader.dirty[kernel] = None
-        self._tell_soon()
-
-    def _tell_soon(self) -> None:
-        if self._telling is None and self._may_tell:
-            # While much goes on, sockets are read in ticks: a burst is there as a whole.
-            self._telling = (
-                self._loop.call_soon(self._tell)
-                if self._rate >= BUSY_RATE
-                else self._loop.call_later(GATHER_S, self._tell)
-            )
-
-    def _tell(self) -> None:
-        self._telling = None
-        try:
-            count = self._cast_mail()
-        except TransportError as error:
-            logger.warning("Kernel messages wait for the wire: %s", error)
-            self._may_tell = False
-            self._recovering = asyncio.create_task(self._recover())
-            return
-        now_s, before_s = self._loop.time(), self._told_s
-        self._told_s = now_s
-        passed_s = max(now_s - before_s, 1e-4)
-        share = min(1.0, passed_s * 10)  # the rate of about the last tenth of a second
-        self._rate += (count / passed_s - self._rate) * share
-
-    async def _recover(self) -> None:
-        await asyncio.sleep(RETRY_S)
-        await self._see_connection()
-        self._may_tell = True
-        self._tell_soon()
-
     async def run(self) -> None:
         """Hears and tells until cancelled."""
-        await self._listen()
-        self._may_tell = True
-        self._tell_soon()
+        self._mailer.begin(await self._listen())
         try:
             await self._sweep()
         finally:
-            self._may_tell = False
-            for work in (self._telling, self._recovering, self._answering):
-                if work is not None:
-                    work.cancel()
+            self._mailer.end()
+            if self._answering is not None:
+                self._answering.cancel()
 
-    async def _listen(self) -> None:
+    async def _listen(self) -> int:
+        """The number of the connection that hears now."""
         while True:
             try:
                 await self._transport.subscribe(relay_topic(self._node_id), self._on_topic)
-                self._connection_number = await self._transport.ready()
-                return
+                return await self._transport.ready()
             except TransportError:
                 await asyncio.sleep(RETRY_S)
-
-    async def _see_connection(self) -> None:
-        """After a new connection nobody knows what of the last mail arrived."""
-        try:
-            number = await self._transport.ready()
-        except TransportError:
-            return  # at the next try
-        if number != self._connection_number:
-            self._connection_number = number
-            for reader in self._readers.values():
-                reader.skip()
-            self._tell_soon()
-
-    def _cast_mail(self) -> int:
-        """One mail for each web process that something is there for; the number of messages. Raises TransportError."""
-        count = 0
-        for reader in list(self._readers.values()):
-            if not reader.has_mail:
-                continue
-            kernels: list[KernelRelay] = []
-
-            def collect(reader: RelayReader = reader, kernels: list[KernelRelay] = kernels) -> list[MailItem]:
-                nonlocal count
-                items = self._collect(reader, kernels)
-                count += sum(len(item.messages) for item in items if isinstance(item, Messages))
-                return items
-
-            payload = reader.mail(self._node_id, self._fence, collect)
-            if reader.has_mail:
-                self._tell_soon()
-            try:
-                self._transport.cast(mailbox_topic(reader.mailbox), payload)
-            except TransportError:
-                reader.skip()  # it is lost: clients go on from the log
-                raise
-            finally:
-                for kernel in kernels:
-                    kernel.check_pressure()
-        return count
-
-    def _collect(self, reader: RelayReader, kernels: list[KernelRelay]) -> list[MailItem]:
-        items, reader.items = reader.items, []
-        left_bytes = MAIL_BYTES
-        while reader.dirty and left_bytes > 0 and reader.may_get_more:
-            kernel = next(iter(reader.dirty))
-            del reader.dirty[kernel]
-            cursor = kernel.cursors.get(reader.mailbox)
-            if cursor is None:
-                continue
-            head = kernel.log.head
-            piece = kernel.log.read(cursor, kernel.log.clients_at(reader.mailbox), left_bytes)
-            if piece.messages:
-                left_bytes -= sum(map(len, piece.messages))
-                items.append(Messages(kernel.kernel_id, cursor, *piece))
-            kernels.append(kernel)
-            kernel.cursors[reader.mailbox] = piece.last_seq
-            if piece.last_seq < head:
-                reader.dirty[kernel] = None
-            elif kernel.gone_reason is not None:
-                items.append(Gone(kernel.kernel_id, kernel.gone_reason))
-        return items
 
     # Upkeep
 
@@ -357,7 +238,7 @@ class NodeRelay:
                     self._drop(reader, now_s)
             self.tidy(now_s)
             if self._readers:
-                await self._see_connection()
+                await self._mailer.see_connection()
             await self._count_connections()
 
     def tidy(self, now_s: float) -> None:
