@@ -1,5 +1,4 @@
-"""Raw kernel channels of a node: hears what web processes say, and carries it out. What they are told is the mailer's.
-"""
+"""Raw kernel channels of a node: hears what web processes say, and carries it out. What they are told is the mailer's."""
 
 from __future__ import annotations
 
