@@ -9,6 +9,7 @@ import { watchLateParts } from "./store/lateParts";
 import { me, watchMe } from "./store/me";
 import "./ui/theme.css";
 import "./pages/pages.css";
+import "./pages/page-dialogs.css";
 
 const root = document.getElementById("app");
 if (!root) throw new Error("The page has no #app element.");

@@ -10,6 +10,7 @@ import { ErrorView } from "./ErrorView";
 import { OutputContext, outputPlace } from "./OutputContext";
 import { Stream } from "./StreamText";
 import "./outputs.css";
+import "./markdown.css";
 
 export interface OutputActions {
   replyInput(inputId: string, value: string): void;

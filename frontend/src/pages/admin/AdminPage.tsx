@@ -8,6 +8,7 @@ import { NotFoundPage } from "../ErrorPage";
 import { TopBar } from "../TopBar";
 import { sectionsFor } from "./sections";
 import "./admin.css";
+import "./admin-lists.css";
 
 /** The admin panel: its parts at the side, the chosen one beside them. */
 export function AdminPage({ section, item }: { section: string; item: string | null }) {
