@@ -24,6 +24,7 @@ from kernels_app.errors import HubError, Malformed, NotFound, TooMany, Unavailab
 from kernels_app.models import LIVE_STATES, Kernel, KernelState
 from kernels_app.relay.channels import ChannelClient, KernelFeed, channel_relay_of_this_loop
 from kernels_app.relay.direct_socket import direct_socket
+from kernels_app.relay.node_link import NodeLink
 from notebooks_app.access import project_at
 from notebooks_app.models import Role
 from notebooks_app.wire import hub_transport
@@ -142,6 +143,21 @@ class ChannelsConsumer(HubConsumer):
             self._end_later(Malformed("A text message is not UTF-8."))
         except HubError as error:
             self._end_later(error)
+        if self._feed is not None and not self._feed.link.has_room and isinstance(self._outlet, DirectOutlet):
+            self._hold_back(self._feed.link, self._outlet)
+
+    def _hold_back(self, link: NodeLink, outlet: DirectOutlet) -> None:
+        """More is said than the node takes: what the client says next waits in its socket."""
+        if self._is_held:
+            return
+        self._is_held = True
+        outlet.pause_reading()
+
+        def go_on() -> None:
+            self._is_held = False
+            outlet.resume_reading()
+
+        link.call_with_room(go_on)
 
     def _say(self, frame: str | bytes) -> None:
         if self._feed is None or self._client is None:
@@ -175,6 +191,8 @@ class ChannelsConsumer(HubConsumer):
 
     def _end_later(self, error: HubError | None) -> None:
         """Ends the socket; in good order without an error. From where nothing may wait."""
+        if self._is_held and isinstance(self._outlet, DirectOutlet):
+            self._outlet.resume_reading()  # it says nothing more, but answers
         if self._ending is None:
             self._ending = asyncio.create_task(
                 self.close(code=1000) if error is None else self.close_with(error)
@@ -182,6 +200,7 @@ class ChannelsConsumer(HubConsumer):
 
     _waiting: asyncio.Task[None] | None = None
     _ending: asyncio.Task[None] | None = None
+    _is_held = False
 
 
 class ChannelsByQueryConsumer(ChannelsConsumer):

@@ -46,6 +46,12 @@ class DirectOutlet:
     def final_seq(self, *, in_good_order: bool) -> int:
         return self._socket.likely if in_good_order else self._socket.certain
 
+    def pause_reading(self) -> None:
+        self._socket.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._socket.resume_reading()
+
     def lose(self, count: int) -> None:
         self.put([(self._socket.certain, loss_message(count))])
 

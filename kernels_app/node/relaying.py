@@ -1,4 +1,4 @@
-"""Raw kernel channels of a node: hears what web processes say, and carries it out. What they are told is the mailer's."""
+"""Raw kernel channels of a node: hears what web processes say, and carries it out. The mailer tells them."""
 
 from __future__ import annotations
 

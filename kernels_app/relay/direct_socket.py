@@ -107,6 +107,13 @@ class DirectSocket:
         if self._certain < self._written and self._likely >= self._pinged and self._server.is_open():
             self._server.write([self._ping(self._written, self._written)])
 
+    def pause_reading(self) -> None:
+        """The client's next messages wait in its socket, and its answers with them, until `resume_reading`."""
+        self._server.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._server.resume_reading()
+
     def linger(self, seconds: float) -> None:
         """Before the connection is closed: a client that comes to read again within so long gets what was written,
         and what it has is known."""

@@ -99,6 +99,7 @@ class NodeLink:
         self._cast_s, self._rate = 0.0, 0.0
         self._has_room = asyncio.Event()
         self._has_room.set()
+        self._held: list[Callable[[], None]] = []
         self._flushing: asyncio.Handle | None = None
         self._checking: asyncio.TimerHandle | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -124,6 +125,16 @@ class NodeLink:
 
     async def wait_for_room(self) -> None:
         await self._has_room.wait()
+
+    def call_with_room(self, go_on: Callable[[], None]) -> None:
+        """The same for whoever cannot wait: `go_on` is called once, when there is room again."""
+        self._held.append(go_on)
+
+    def _make_room(self) -> None:
+        self._has_room.set()
+        held, self._held = self._held, []
+        for go_on in held:
+            go_on()
 
     async def close(self) -> None:
         if self._connecting is not None:
@@ -159,8 +170,8 @@ class NodeLink:
                 done = self._unheard.popleft()
                 self._unheard_bytes -= done.size_bytes
                 self._waiting_bytes -= done.said_bytes
-            if self._waiting_bytes <= MAX_WAITING_BYTES // 2:
-                self._has_room.set()
+            if self._waiting_bytes <= MAX_WAITING_BYTES // 2 and not self._has_room.is_set():
+                self._make_room()
             if self._items or self._is_repeating:
                 self._flush_soon()
         if is_missing:
@@ -317,4 +328,4 @@ class NodeLink:
         self._unheard.clear()
         self._unheard_bytes = self._waiting_bytes = 0
         self._is_repeating = False
-        self._has_room.set()
+        self._make_room()

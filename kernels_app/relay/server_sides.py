@@ -39,6 +39,12 @@ class ServerSide(Protocol):
         """The server's own protocol reads again."""
         ...
 
+    def pause_reading(self) -> None:
+        """What the client says from now on waits in its socket, until `resume_reading`."""
+        ...
+
+    def resume_reading(self) -> None: ...
+
     def linger(self, seconds: float) -> None:
         """Once the server closes the connection: for so long the client may take what was written, and answer."""
         ...
@@ -56,6 +62,7 @@ class _DaphneSide:
         self._transport = protocol.transport
         self._poll = socket_poll_of_this_loop()
         self._descriptor: int | None = None
+        self._is_paused = False
         self._receive: Callable[[bytes], None] = _nothing_of
         self._drained: Callable[[], None] = _nothing
 
@@ -102,13 +109,23 @@ class _DaphneSide:
         self._leave_poll()
         self._transport.startReading()
 
+    def pause_reading(self) -> None:
+        if self._descriptor is not None and not self._is_paused:
+            self._is_paused = True
+            self._poll.remove(self._descriptor)
+
+    def resume_reading(self) -> None:
+        if self._descriptor is not None and self._is_paused:
+            self._is_paused = False
+            self._poll.add(self._descriptor, self)
+
     def linger(self, seconds: float) -> None:
         self._protocol.closeHandshakeTimeout = seconds
 
     def on_ready(self, events: int) -> int:
         """See `Polled`: there is something to read."""
         for _ in range(READS_A_TURN):
-            if self._descriptor is None:
+            if self._descriptor is None or self._is_paused:
                 break  # by what was received
             try:
                 data = self._transport.socket.recv(READ_BYTES)
@@ -132,7 +149,8 @@ class _DaphneSide:
 
     def _leave_poll(self) -> None:
         if self._descriptor is not None:
-            self._poll.remove(self._descriptor)
+            if not self._is_paused:
+                self._poll.remove(self._descriptor)
             self._descriptor = None
 
     # As Twisted's push producers have it
@@ -190,6 +208,12 @@ class _AsyncioSide:
     def give_back(self) -> None:
         self._protocol.__dict__.pop("data_received", None)
         self._renew()
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
 
     def linger(self, seconds: float) -> None:
         self._protocol.close_timeout = seconds

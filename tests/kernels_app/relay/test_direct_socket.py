@@ -16,6 +16,7 @@ class RecordingSide:
         self.was_given_back = False
         self.is_closing = False
         self.linger_s = 0.0
+        self.is_paused = False
 
     def is_open(self) -> bool:
         return not self.is_closing
@@ -34,6 +35,12 @@ class RecordingSide:
 
     def give_back(self) -> None:
         self.was_given_back = True
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_paused = False
 
     def linger(self, seconds: float) -> None:
         self.linger_s = seconds
