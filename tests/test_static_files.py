@@ -92,6 +92,16 @@ async def test_a_part_can_be_asked_for_and_the_head_alone(files: StaticFiles) ->
     assert (status, headers["content-length"], body) == (200, str(len(SCRIPT)), b"")
 
 
+async def test_below_a_base_path_they_are_there_and_nowhere_else(
+    tmp_path: Path, files: StaticFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django.conf.settings.FORCE_SCRIPT_NAME", "/hub")
+    monkeypatch.setattr("django.conf.settings.STATIC_URL", "/hub/static/")
+    below = StaticFiles(files.application)
+    assert (await ask(below, f"/hub{NAME}"))[0] == 200
+    assert (await ask(below, NAME))[1] == {"who": "django"}
+
+
 async def test_answers_are_bound_as_all_others(files: StaticFiles) -> None:
     _, headers, _ = await ask(files, "/static/plain.css")
     assert headers["x-content-type-options"] == "nosniff"

@@ -36,7 +36,11 @@ class StaticFiles:
 
     def __init__(self, application: Application) -> None:
         self.application = application
-        self._files: dict[str, Any] = WhiteNoiseMiddleware().files
+        # As middleware it sees paths below the hub's base path only.
+        above = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
+        self._files: dict[str, Any] = {
+            f"{above}{url}": file for url, file in WhiteNoiseMiddleware().files.items()
+        }
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         found = self._files.get(scope["path"])
