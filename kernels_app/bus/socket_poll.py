@@ -14,7 +14,7 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 # Between two looks while much goes on: from so many messages a second on.
-TICK_S = 0.002  # uvloop counts whole milliseconds
+TICK_S = 0.003  # uvloop counts whole milliseconds
 BUSY_RATE = 1000.0
 RATE_PERIOD_S = 0.1
 
