@@ -11,14 +11,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from zasper_hub.base_path import HEALTH_PATHS
+
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 # Enough to fill a processor while some of them wait for the database.
 AT_ONCE = 8
 # What takes longer waits for something: a large body, a kernel, another server. It does not count any more.
 COUNTED_S = 0.5
-# Asked by what looks after the programs: never behind people's requests.
-HEALTH_PATHS = ("/healthz", "/readyz")
 
 
 class RequestTurns:
@@ -33,7 +33,8 @@ class RequestTurns:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"].endswith(HEALTH_PATHS):
+        if scope["path"].removeprefix(scope.get("root_path", "")) in HEALTH_PATHS:
+            # Asked by what looks after the programs: never behind people's requests.
             await self.application(scope, receive, send)
             return
         turn = await self._turn()

@@ -36,7 +36,9 @@ class Requests:
     async def come(self, *names: str) -> None:
         for name in names:
             self._go_on[name] = asyncio.Event()
-            self._tasks[name] = asyncio.create_task(self.turns({"type": "http", "path": name}, None, None))
+            root = "/hub" if name.startswith("/hub/") else ""
+            scope = {"type": "http", "path": name, "root_path": root}
+            self._tasks[name] = asyncio.create_task(self.turns(scope, None, None))
         await self.settled()
 
     async def end(self, *names: str) -> None:
@@ -112,5 +114,5 @@ async def test_requests_that_take_long_do_not_count_for_ever() -> None:
 
 async def test_whether_the_hub_is_well_is_answered_at_once() -> None:
     requests = Requests(at_once=1)
-    await requests.come("/p/a", "/p/b", "/healthz", "/hub/readyz")
+    await requests.come("/p/a", "/p/b", "/healthz", "/hub/readyz", "/p/a/f/healthz", "/hub/hub/healthz")
     assert requests.running == ["/p/a", "/healthz", "/hub/readyz"]

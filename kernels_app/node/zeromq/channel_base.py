@@ -31,9 +31,8 @@ BACKLOG_S = 2.0
 # A kernel's sockets appear some time after its process: look often at first.
 RECONNECT_MS = 10
 RECONNECT_MAX_MS = 200
-RECONNECT_GROWTH = (
-    1.05  # each wait is then a twentieth of all before it, which is what looking costs a start at most
-)
+# Each wait is then a twentieth of all before it: that much later at most than it might be.
+RECONNECT_GROWTH = 1.05
 # Log lines about frames with a wrong signature: the first, and then each thousandth.
 INVALID_LOG_EVERY = 1000
 
