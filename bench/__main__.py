@@ -1,4 +1,4 @@
-"""`python -m bench [scenario …] [--seconds S] [--repeats N]`: run the named scenarios, or all."""
+"""`python -m bench [scenario …] [--seconds S] [--repeats N] [--only-bars]`: run the named scenarios, or all."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ def main() -> int:
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=", ".join(SCENARIOS))
     parser.add_argument("--seconds", type=float, default=Options.seconds, help="of one load")
     parser.add_argument("--repeats", type=int, default=Options.repeats, help="of each load, in alternation")
+    parser.add_argument("--only-bars", action="store_true", help="of relay: only the loads that have a bar")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.scenarios if name not in SCENARIOS]
     if unknown:
         parser.error(f"no such scenario: {', '.join(unknown)}; there are: {', '.join(SCENARIOS)}")
-    options = Options(seconds=arguments.seconds, repeats=arguments.repeats)
+    options = Options(arguments.seconds, arguments.repeats, arguments.only_bars)
     failed = []
     for name in arguments.scenarios or SCENARIOS:
         print(f"== {name}", flush=True)

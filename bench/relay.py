@@ -154,7 +154,9 @@ def ratios_of(rows: Sequence[Row]) -> list[dict[str, object]]:
 
 
 def main(options: Options) -> None:
-    rows = measure(options)
+    with_bar = {(kernels, rate) for _, kernels, rate in BARS}
+    rates = [load for load in RATES if load in with_bar] if options.only_bars else RATES
+    rows = measure(options, rates)
     print_table(
         ["server", "load", "CPU µs an execution", "p50 ms", "p99 ms", "memory MB", "lost"],
         [
