@@ -30,6 +30,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 KERNEL_VENV = ROOT / ".kernel-venv"
+PARSED_FILES = ROOT / "deploy" / "parsed_files.py"
 FRONTEND = ROOT / "frontend"
 CLIENTS = ROOT / "tests" / "jupyter_clients"
 # Vite 8 asks for Node.js 20.19 or newer.
@@ -116,8 +117,14 @@ def kernel_packages() -> None:
             [str(VENV / "bin" / "python"), "-m", "kernels_app.node.kernelspecs", str(KERNEL_VENV)],
             what="writing the kernelspecs",
         )
+        run([str(python), "-W", "ignore", str(PARSED_FILES)], what="preparing completion")
 
-    digest = digest_of([ROOT / "requirements-kernel.txt", ROOT / "kernels_app" / "node" / "kernelspecs.py"])
+    made_by = [
+        ROOT / "requirements-kernel.txt",
+        ROOT / "kernels_app" / "node" / "kernelspecs.py",
+        PARSED_FILES,
+    ]
+    digest = digest_of(made_by)
     step("Packages for notebooks (numpy, pandas, …)", KERNEL_VENV / ".stamp", digest, make)
 
 

@@ -60,7 +60,12 @@ KERNEL = Image(
     "zasper-kernel",
     "HUB_KERNEL_IMAGE",
     "deploy/docker/Dockerfile.kernel",
-    ("requirements-kernel.txt", "deploy/docker/kernelspecs", "kernels_app/node/zeromq/attendant"),
+    (
+        "requirements-kernel.txt",
+        "deploy/parsed_files.py",
+        "deploy/docker/kernelspecs",
+        "kernels_app/node/zeromq/attendant",
+    ),
 )
 PROXY = Image(
     "zasper-hub-proxy",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class LiveKernel:
         return not text or bool(outputs and outputs[-1].get("text", "").endswith(text))
 
 
-def live(name: str, ipython_folder: Path) -> Iterator[LiveKernel]:
+def live(name: str, ipython_folder: Path) -> Generator[LiveKernel]:
     """As a node starts and reads it: neither end drops a message when the other is slow."""
     profile = ipython_folder / "profile_default"
     profile.mkdir()

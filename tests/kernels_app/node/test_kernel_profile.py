@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.kernels_app.node.live_kernel import DEADLINE_S, LiveKernel, live
+from tests.kernels_app.node.live_kernel import DEADLINE_S, KERNEL_ENVIRONMENT, LiveKernel, live
 
 pytestmark = pytest.mark.integration
 
@@ -79,3 +81,46 @@ def test_a_breakpoint_stops_a_cell_and_its_variables_can_be_seen(python: LiveKer
     debugging.ask("disconnect", restart=False, terminateDebuggee=False)
     (output,) = python.run(IS_LOADED)
     assert output["text"] == "True True"
+
+
+def completions(code: str, tmp_path: Path) -> list[str]:
+    """Of a new kernel, whose person has `tmp_path / "cache"`."""
+    ipython = tmp_path / str(time.monotonic_ns())
+    ipython.mkdir()
+    kernels = live("python3", ipython)
+    try:
+        reply = next(kernels).client.complete(code, reply=True, timeout=DEADLINE_S)
+    finally:
+        kernels.close()
+    return list(reply["content"]["matches"])
+
+
+def parsed(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*.pkl")}
+
+
+def test_a_first_completion_finds_the_builtins_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shared = parsed(KERNEL_ENVIRONMENT / "share" / "parsed-files")
+    assert shared
+    assert "print" in completions("pri", tmp_path)
+    assert not parsed(tmp_path / "cache") & shared, "nothing is parsed twice"
+
+
+def test_what_a_killed_kernel_left_half_written_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    code = "import colorsys as c\nc.rgb_to_h"
+    whole = completions(code, tmp_path)
+    assert "rgb_to_hsv" in whole
+    found = list((tmp_path / "cache").rglob("*.pkl"))
+    assert found
+    sizes = {path: path.stat().st_size for path in found}
+    for path, size in sizes.items():
+        os.truncate(path, size // 2)
+    assert completions(code, tmp_path) == whole
+    assert {path: path.stat().st_size for path in found} == sizes
+    assert not list((tmp_path / "cache").rglob("*.pkl.*"))

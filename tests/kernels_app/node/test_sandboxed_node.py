@@ -70,6 +70,8 @@ async def test_a_notebook_runs_writes_its_project_and_says_where_it_is(
     await ran(notebook, "open('made.txt', 'w').write('by a kernel')")
     assert (tmp_path / "n/projects/project/made.txt").read_text() == "by a kernel"
     assert await ran(notebook, "import sys, numpy; print(numpy.arange(3).sum())") == "3"
+    found = "import os; print(os.listdir(sys.prefix + '/share/parsed-files') != [])"
+    assert await ran(notebook, found) == "True", "what completion needs is parsed"
     assert await ran(notebook, "!echo $((6*7)) from $(whoami)") == "42 from kernel"
 
 
