@@ -22,6 +22,10 @@ def main() -> None:
         """Makes its server when the application is loaded, before the first connection."""
 
         def server_class(self, **options: Any) -> Any:
+            # Only now: it needs Django's settings.
+            from zasper_hub.daphne_bodies import bound_bodies
+
+            bound_bodies()
             settle_memory()
             return CommandLineInterface.server_class(**options)
 

@@ -1,4 +1,4 @@
-"""Bounds what a request may send before Django has seen it.
+"""Bounds what a request may send before Django has seen it (under Daphne, `zasper_hub.daphne_bodies` does it first).
 
 Django's ASGI handler keeps the whole body in a temporary file before any view runs. So what is too large is refused
 here: by its announced length before the first byte, else as soon as it passes the limit. A full disk is told as such.
@@ -43,9 +43,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.application(scope, receive, send)
             return
-        limit = _limit_of(scope)
+        limit = limit_of_path(_path_of(scope))
         if (_announced_bytes(scope) or 0) > limit:
-            await _answer(scope, send, _too_large(limit))
+            await _answer(scope, send, too_large(limit))
             return
         received_bytes = 0
         has_begun = False
@@ -68,15 +68,15 @@ class BodyLimit:
         except _BodyTooLarge:
             if has_begun:
                 raise
-            await _answer(scope, send, _too_large(limit))
+            await _answer(scope, send, too_large(limit))
         except OSError as error:
             if has_begun or error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             await _answer(scope, send, DiskFull())
 
 
-def _limit_of(scope: Message) -> int:
-    path = _path_of(scope)
+def limit_of_path(path: str) -> int:
+    """Bytes that a request to this address may send. `path`: decoded, below the hub's base path."""
     if _UPLOAD.match(path):
         return settings.MAX_FILE_BYTES
     return JUPYTER_LIMIT_BYTES if path.startswith(JUPYTER_ROOT) else PLAIN_LIMIT_BYTES
@@ -94,7 +94,8 @@ def _announced_bytes(scope: Message) -> int | None:
     return None
 
 
-def _too_large(limit_bytes: int) -> TooLarge:
+def too_large(limit_bytes: int) -> TooLarge:
+    """What its sender is told."""
     return TooLarge(
         f"That is larger than the {limit_bytes / 1e6:,.0f} MB this address accepts.", max_bytes=limit_bytes
     )
