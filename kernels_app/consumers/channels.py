@@ -22,8 +22,9 @@ from kernels_app.bus.identifiers import KernelId, NodeId
 from kernels_app.consumers.outlets import AsgiOutlet, DirectOutlet
 from kernels_app.errors import HubError, Malformed, NotFound, TooMany, Unavailable
 from kernels_app.models import LIVE_STATES, Kernel, KernelState
-from kernels_app.relay.channels import ChannelClient, KernelFeed, channel_relay_of_this_loop
+from kernels_app.relay.channels import channel_relay_of_this_loop
 from kernels_app.relay.direct_socket import direct_socket
+from kernels_app.relay.kernel_feed import ChannelClient, KernelFeed
 from kernels_app.relay.node_link import NodeLink
 from notebooks_app.access import project_at
 from notebooks_app.models import Role

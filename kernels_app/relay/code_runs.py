@@ -20,8 +20,9 @@ from kernels_app.bus.channel_messages import InvalidChannelMessage, header_of, p
 from kernels_app.bus.identifiers import KernelId, NodeId
 from kernels_app.bus.transport import TransportError
 from kernels_app.errors import HubError, TooMany
-from kernels_app.relay.channels import ChannelClient, ChannelRelay, KernelFeed
+from kernels_app.relay.channels import ChannelRelay
 from kernels_app.relay.code_outputs import CodeOutputs
+from kernels_app.relay.kernel_feed import ChannelClient, KernelFeed
 
 log = structlog.get_logger(__name__)
 

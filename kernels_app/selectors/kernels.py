@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from kernels_app.models import LIVE_STATES, Kernel, KernelState, Run, RunState
 from notebooks_app.models import Document
@@ -39,6 +40,14 @@ def last_kernelspec_name(document_id: UUID) -> str | None:
         .values_list("kernelspec_name", flat=True)
         .first()
     )
+
+
+def lost_among(kernel_ids: Collection[str]) -> dict[str, str]:
+    """Those of these kernels that ended without their node, with the reason."""
+    lost = Kernel.objects.filter(pk__in=kernel_ids).filter(
+        Q(state=KernelState.LOST) | Q(node__state="lost", ended_at__isnull=False)
+    )
+    return {str(pk): reason for pk, reason in lost.values_list("pk", "reason")}
 
 
 def live_kernels_of(user: User) -> QuerySet[Kernel]:

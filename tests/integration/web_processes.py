@@ -24,8 +24,8 @@ def impatient(port: int, slow_s: float) -> tuple[str, ...]:
     """As the hub's own, with clients of kernels found too slow sooner."""
     _, _, module, *words = daphne(port)
     program = (
-        "import runpy, sys; from kernels_app.relay import channels; "
-        f"channels.SLOW_S = {slow_s}; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+        "import runpy, sys; from kernels_app.relay import kernel_feed; "
+        f"kernel_feed.SLOW_S = {slow_s}; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
     )
     return (sys.executable, "-c", program, *words)
 

@@ -17,8 +17,8 @@ from kernels_app.consumers.channels import ChannelsConsumer
 from kernels_app.consumers.outlets import DirectOutlet
 from kernels_app.errors import Unavailable
 from kernels_app.relay import node_link
-from kernels_app.relay.channels import ChannelClient, KernelFeed
 from kernels_app.relay.direct_socket import DirectSocket
+from kernels_app.relay.kernel_feed import ChannelClient, KernelFeed
 from kernels_app.relay.node_link import NodeLink
 from kernels_app.relay.server_sides import _DaphneSide
 from tests.kernels_app.relay.test_direct_socket import RecordingSide

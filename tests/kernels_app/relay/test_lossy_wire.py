@@ -20,7 +20,8 @@ from kernels_app.node.relay_kernel import KernelRelay
 from kernels_app.node.relaying import NodeRelay
 from kernels_app.node.zeromq.frames import KernelMessage
 from kernels_app.relay import node_link
-from kernels_app.relay.channels import ChannelClient, channel_relay_of_this_loop
+from kernels_app.relay.channels import channel_relay_of_this_loop
+from kernels_app.relay.kernel_feed import ChannelClient
 
 KERNEL, NODE, FENCE = KernelId("kernel"), NodeId("node"), 3
 DEADLINE_S = 10

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from kernels_app.errors import HubError, TooSlow
-from kernels_app.relay.channels import HIGH_BYTES, LOW_BYTES, SLOW_S, ChannelClient
+from kernels_app.relay.kernel_feed import HIGH_BYTES, LOW_BYTES, SLOW_S, ChannelClient
 
 
 class FakeOutlet:
