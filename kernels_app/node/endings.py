@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import signal
 
+from kernels_app.node.folding_payloads import clean_text
+
 # An absolute path with folders: `/srv/hub/run/kernel-1.json`, but not `/`, `n/a` or the path of an address.
 _PATH = re.compile(r"(?<![\w./~-])/(?:[^\s/:;,'\"“”()\[\]<>]+/)+([^\s/:;,'\"“”()\[\]<>]*)")
 
@@ -67,6 +69,8 @@ def size(count: int) -> str:
 
 
 def short(text: str) -> str:
+    """Of a length and with letters that the hub keeps."""
+    text = clean_text(text)
     return text if len(text) <= MAX_REASON_CHARS else f"{text[: MAX_REASON_CHARS - 1]}…"
 
 

@@ -31,7 +31,13 @@ from kernels_app.bus.operations import (
     UpdateDisplay,
 )
 from kernels_app.node.folding_outbox import DisplayRegistry, Folded, Outbox, PendingUpdate
-from kernels_app.node.folding_payloads import Bundle, clean_text, fold_bundle, fold_traceback
+from kernels_app.node.folding_payloads import (
+    Bundle,
+    clean_text,
+    fit_count,
+    fold_bundle,
+    fold_traceback,
+)
 from kernels_app.node.folding_runs import CellRun, FoldingLimits, OutputSpace
 from kernels_app.node.folding_sending import StreamSender
 from kernels_app.node.folding_stream import StreamFold
@@ -42,7 +48,6 @@ _ABSORB_CHARS = 65_536  # text that waits is looked at when there is this much o
 _OPEN_FINISHED_RUNS = 16  # finished runs whose last stream a thread can still append to
 _MAX_NAME_CHARS = 8_192
 _MAX_PROMPTS = 16
-_MAX_COUNT = 2**31 - 1  # what the database holds
 _HIDDEN_LINE = "········"
 
 
@@ -145,7 +150,7 @@ class Folding:
                 cell_id=run.cell_id,
                 run_id=run_id,
                 status=status,
-                execution_count=execution_count,
+                execution_count=fit_count(execution_count),
                 started_at=started_at,
                 finished_at=now_ms,
                 reason=reason,
@@ -238,7 +243,9 @@ class Folding:
                 metadata=bundle.metadata,
                 blobs=bundle.blobs,
                 display_id=display_id,
-                execution_count=_count(content) if kind == "execute_result" else None,
+                execution_count=fit_count(content.get("execution_count"))
+                if kind == "execute_result"
+                else None,
             ),
             now_ms + self._limits.coalesce_ms,
         )
@@ -274,7 +281,7 @@ class Folding:
         )
 
     def _fold_count(self, run: CellRun, content: dict[str, Any], now_ms: int) -> None:
-        count = _count(content)
+        count = fit_count(content.get("execution_count"))
         if count is not None:
             counted = Counted(seq=0, at=now_ms, cell_id=run.cell_id, run_id=run.run_id, execution_count=count)
             self._outbox.add(counted, now_ms + self._limits.coalesce_ms)
@@ -368,9 +375,3 @@ def _display_id(content: dict[str, Any]) -> str | None:
     transient = content.get("transient")
     value = transient.get("display_id") if isinstance(transient, dict) else None
     return clean_text(value, _MAX_NAME_CHARS) if isinstance(value, str) and value else None
-
-
-def _count(content: dict[str, Any]) -> int | None:
-    value = content.get("execution_count")
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT
-    return value if is_count else None

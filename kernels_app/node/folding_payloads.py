@@ -15,6 +15,7 @@ MAX_MIME_TYPES = 50
 MAX_MIME_CHARS = 255
 MAX_DEPTH = 64
 _MAX_INTEGER = 2**63
+_MAX_COUNT = 2**31 - 1  # what the database holds
 
 
 class Bundle(NamedTuple):
@@ -35,6 +36,12 @@ def clean_text(value: Any, max_chars: int | None = None) -> str:
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
     return clean_surrogates(text)
+
+
+def fit_count(value: Any) -> int | None:
+    """An execution count; None when it is none, or more than the database holds."""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT
+    return value if is_count else None
 
 
 def clean_json(value: Any, depth: int = 0) -> Any:

@@ -13,8 +13,15 @@ import structlog
 from kernels_app.bus.identifiers import DocumentId, StreamId, blob_key, run_log, run_log_trimmed
 from kernels_app.bus.operations import AnyOperation, decode_batch
 from kernels_app.bus.transport import Entry, Transport
+from kernels_app.recorder.failures import UNFIT_VALUE
 from kernels_app.recorder.retention import LogRetention
-from kernels_app.recorder.rows import AppliedRows, apply_operations, keep_blob, log_seq_of
+from kernels_app.recorder.rows import (
+    AppliedRows,
+    apply_fitting_operations,
+    apply_operations,
+    keep_blob,
+    log_seq_of,
+)
 from kernels_app.recorder.threads import WorkThread
 from kernels_app.runs.footprint import blobs_of
 
@@ -57,7 +64,7 @@ class OutputLogs:
                 break
             operations = _operations(document_id, entries)
             await self._keep_blobs(document_id, operations)
-            applied = await self._rows.run(apply_operations, document_id, operations, up_to=_seq(entries[-1]))
+            applied = await self._apply(document_id, operations, up_to=_seq(entries[-1]))
             if applied is None:
                 await self._forget(document_id)
                 return
@@ -77,6 +84,15 @@ class OutputLogs:
         """Whether the log has more than the rows, which hold it up to `log_seq`."""
         last_id = await self._transport.last_id(run_log(DocumentId(str(document_id))))
         return last_id is not None and _seq_of_id(last_id) > log_seq
+
+    async def _apply(
+        self, document_id: UUID, operations: Sequence[AnyOperation], *, up_to: int
+    ) -> AppliedRows | None:
+        try:
+            return await self._rows.run(apply_operations, document_id, operations, up_to=up_to)
+        except UNFIT_VALUE as error:
+            log.warning("log_holds_unfit_value", document_id=str(document_id), error=str(error))
+            return await self._rows.run(apply_fitting_operations, document_id, operations, up_to=up_to)
 
     async def _learn(self, document_id: UUID, key: str, log_seq: int) -> None:
         """What an earlier recorder left of the log counts as written now: it is kept a little longer."""

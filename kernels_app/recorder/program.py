@@ -33,6 +33,7 @@ from kernels_app.bus.transport import GroupEntry, Transport, TransportError
 from kernels_app.errors import HubError
 from kernels_app.recorder import backlog
 from kernels_app.recorder.export_schedule import ExportSchedule
+from kernels_app.recorder.failures import passes_by_itself
 from kernels_app.recorder.figures import record_figures
 from kernels_app.recorder.output_logs import OutputLogs
 from kernels_app.recorder.rows import AppliedRows
@@ -138,7 +139,7 @@ class Recorder:
         # After the outputs: what a node wrote before its last word comes before it.
         for entry in entries:
             if entry.stream == EVENTS_STREAM:
-                await self._record_event(entry)
+                await self._try_to_record_event(entry)
         await self._transport.acknowledge(entries, group=RECORDER_GROUP)
         took_s = time.monotonic() - started
         await asyncio.sleep(max(ROUND_S - took_s, min(took_s * PAUSE_FACTOR, LONGEST_PAUSE_S)))
@@ -147,12 +148,21 @@ class Recorder:
         try:
             await self._logs.catch_up(document_id)
             self._failed_logs.discard(document_id)
-        except (TransportError, DatabaseError):
-            raise
-        except Exception:
+        except Exception as error:
+            if passes_by_itself(error):
+                raise
             # The document's own trouble (its disk is full, its rows are odd) is not the others'.
             log.exception("log_not_applied", document_id=str(document_id))
             self._failed_logs.add(document_id)
+
+    async def _try_to_record_event(self, entry: GroupEntry) -> None:
+        try:
+            await self._record_event(entry)
+        except Exception as error:
+            if passes_by_itself(error):
+                raise
+            # Told again it would fail again, and hold up what others have to tell.
+            log.exception("event_not_recorded", entry_id=entry.id)
 
     async def _record_event(self, entry: GroupEntry) -> None:
         try:
@@ -207,9 +217,9 @@ class Recorder:
         try:
             done = await self._documents_thread.run(compact, str(document_id))
             self._failed_documents.discard(document_id)
-        except (TransportError, DatabaseError):
-            raise
-        except Exception:
+        except Exception as error:
+            if passes_by_itself(error):
+                raise
             log.exception("document_not_compacted", document_id=str(document_id))
             self._failed_documents.add(document_id)
             return

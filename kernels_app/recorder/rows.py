@@ -16,6 +16,7 @@ from django.utils import timezone
 from kernels_app.bus.identifiers import CellId
 from kernels_app.bus.operations import AnyOperation, BlobRef, KernelChanged
 from kernels_app.models import LIVE_STATES, Kernel, KernelState, Run
+from kernels_app.recorder.failures import UNFIT_VALUE
 from kernels_app.runs.apply import apply, new_cell_state
 from kernels_app.runs.footprint import cells_of, changes_notebook, kernel_changes, moment, run_changes
 from kernels_app.selectors.cells import cell_state_of
@@ -76,6 +77,27 @@ def apply_operations(
             fields |= {"changed_at": now, "dirty_since": Coalesce("dirty_since", Value(now))}
         Document.objects.filter(pk=document_id).update(**fields)
     return AppliedRows(log_seq, is_dirty)
+
+
+def apply_fitting_operations(
+    document_id: UUID, operations: Sequence[AnyOperation], *, up_to: int
+) -> AppliedRows | None:
+    """As `apply_operations`, one by one, without those that the database refuses for a value in them.
+
+    What is left out cannot be stored later either: else the notebook's log would stand still for ever.
+    """
+    is_dirty = False
+    for operation in operations:
+        try:
+            applied = apply_operations(document_id, [operation], up_to=operation.seq)
+        except UNFIT_VALUE:
+            log.exception("operation_not_stored", document_id=str(document_id), seq=operation.seq)
+            continue
+        if applied is None:
+            return None
+        is_dirty = is_dirty or applied.is_dirty
+    applied = apply_operations(document_id, [], up_to=up_to)
+    return None if applied is None else AppliedRows(applied.log_seq, is_dirty)
 
 
 def log_seq_of(document_id: UUID) -> int | None:

@@ -347,6 +347,7 @@ def test_last_lines_are_few_short_and_without_colours() -> None:
     assert last_lines("") == ""
     assert last_lines("a\n\n\x1b[31mb\x1b[0m\n \nc\nd\n") == "b\nc\nd"
     assert len(last_lines("x" * 10_000)) == 300
+    assert last_lines("a\x00b") == "a\ufffdb", "the database takes no NUL"
 
 
 async def test_a_kernel_yields_to_the_hub_whatever_session_it_is_in(

@@ -19,6 +19,7 @@ import msgspec
 from jupyter_client.connect import KernelConnectionInfo
 
 from kernels_app.bus.envelopes import Limits
+from kernels_app.node.folding_payloads import clean_text
 from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
 from kernels_app.node.provisioners.control_groups import ControlGroup, ControlGroups
 from kernels_app.node.provisioners.exits import watch_exit
@@ -287,7 +288,7 @@ def allocation_limit(limits: Limits) -> int | None:
 
 
 def last_lines(text: str, count: int = 3, max_chars: int = 300) -> str:
-    """The last non-empty lines without colours, shortened from their start."""
-    plain = _ANSI.sub("", text)
+    """The last non-empty lines without colours, clean, shortened from their start."""
+    plain = clean_text(_ANSI.sub("", text))
     lines: Sequence[str] = [line.rstrip() for line in plain.splitlines() if line.strip()][-count:]
     return "\n".join(lines)[-max_chars:]

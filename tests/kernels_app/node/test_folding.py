@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -303,3 +304,10 @@ def test_finished_says_how_it_went(kernel: Kernel) -> None:
     kernel.finish(execution_count=3, started_at=100)
     (finished,) = [o for o in kernel.operations if isinstance(o, Finished)]
     assert (finished.started_at, finished.finished_at, finished.execution_count) == (100, 500, 3)
+
+
+@pytest.mark.parametrize("count", [2**31, 3_000_000_000, 2**70, -1, True])
+def test_a_count_that_the_database_does_not_hold_is_left_out(kernel: Kernel, count: int) -> None:
+    kernel.finish(execution_count=count)
+    (finished,) = [o for o in kernel.operations if isinstance(o, Finished)]
+    assert finished.execution_count is None

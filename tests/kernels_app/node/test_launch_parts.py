@@ -143,6 +143,7 @@ def test_endings_are_sentences_a_person_can_act_on() -> None:
     assert "memory" in killed
     assert "signal 64" in exit_reason(-64, "", is_ready=True, display_name="P")
     assert len(exit_reason(1, "x" * 5000, is_ready=True, display_name="P")) == MAX_REASON_CHARS
+    assert "\x00" not in exit_reason(1, "a\x00b", is_ready=True, display_name="P\x00")
     assert memory_reason(600 << 20, 512 << 20).startswith("Killed at 600 MiB of 512 MiB.")
     assert memory_reason(1, 2 << 30).startswith("Killed at 2.0 GiB of 2.0 GiB.")
 

@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import pytest
 from channels.db import database_sync_to_async
-from django.db import OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 
-from kernels_app.bus.envelopes import Execute, RunNote, StartKernel, encode
+from kernels_app.bus.envelopes import Execute, KernelEvent, RunNote, StartKernel, encode
 from kernels_app.bus.identifiers import (
     DOCUMENTS_STREAM,
     EVENTS_STREAM,
@@ -23,18 +23,20 @@ from kernels_app.bus.identifiers import (
     RUNS_STREAM,
     CellId,
     DocumentId,
+    KernelId,
     RunId,
     blob_key,
     run_log,
     run_log_trimmed,
 )
 from kernels_app.bus.memory_store import MemoryStore
-from kernels_app.bus.operations import BlobRef, StreamChunk
+from kernels_app.bus.operations import BlobRef, Counted, StreamChunk
 from kernels_app.bus.transport import Publication
 from kernels_app.models import Kernel, Run
-from kernels_app.recorder import output_logs, program, retention
+from kernels_app.recorder import output_logs, program, retention, rows
 from kernels_app.recorder.program import Recorder
 from kernels_app.recorder.rows import apply_operations
+from kernels_app.services.endings import record_kernel_event
 from kernels_app.services.runs import CellToRun, run_cells
 from notebooks_app.models import CellOutput, Document
 from notebooks_app.storage.blobs import load_blob
@@ -227,6 +229,79 @@ async def test_one_documents_trouble_is_not_the_others(scene: Scene, monkeypatch
     scene.end()
     async with recording():
         await until(scene.is_finished)
+
+
+async def test_a_document_whose_values_the_database_refuses_holds_nobody_up(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = apply_operations
+    other = await database_sync_to_async(make_document)(scene.cast, "1", path="other.ipynb")
+
+    def apply(document_id: object, *args: object, **kwargs: object) -> object:
+        if document_id == other.pk:
+            raise DataError("integer out of range")
+        return real(document_id, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(output_logs, "apply_operations", apply)
+    monkeypatch.setattr(rows, "apply_operations", apply)
+    key = DocumentId(str(other.pk))
+    scene.node._generations[key], scene.node._numbers[key] = 1, 0
+    scene.node.write(key, started(C1, RunId("x")))
+    scene.begin()
+    scene.end()
+    async with recording():
+        await until(scene.is_finished)
+        await until(lambda: not scene.store.read_log(RUNS_STREAM, "0-0", None))  # type: ignore[arg-type]
+
+
+async def test_a_value_that_fits_in_no_row_costs_its_operation_only(scene: Scene) -> None:
+    scene.begin()
+    scene.node.write(scene.key, Counted(seq=0, at=1, cell_id=C1, run_id=scene.run_id, execution_count=2**70))
+    scene.line(1)
+    scene.node.write(scene.key, finished(C1, scene.run_id, "ok"))
+    async with recording():
+        await until(scene.is_finished)
+    assert await database_sync_to_async(scene.text)() == "1\n"
+
+
+async def test_an_event_that_cannot_be_recorded_holds_no_other_up(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = record_kernel_event
+    told: list[str] = []
+
+    def record(event: KernelEvent) -> None:
+        if event.reason == "a\x00b":
+            raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+        real(event)
+        told.append(event.kernel_id)
+
+    monkeypatch.setattr(program, "record_kernel_event", record)
+    scene.node.tell_kernel(scene.start.kernel_id, "died", "a\x00b")
+    other = KernelId("00000000-0000-0000-0000-000000000007")
+    scene.node.tell_kernel(other, "idle")
+    async with recording():
+        await until(lambda: other in told)
+        await until(lambda: not scene.store.read_log(EVENTS_STREAM, "0-0", None))  # type: ignore[arg-type]
+
+
+async def test_an_event_waits_while_the_database_is_away(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = record_kernel_event
+    failures = iter([OperationalError("closed"), InterfaceError("closed"), OperationalError("closed")])
+    told: list[str] = []
+
+    def record(event: KernelEvent) -> None:
+        if (failure := next(failures, None)) is not None:
+            raise failure
+        real(event)
+        told.append(event.kernel_id)
+
+    monkeypatch.setattr(program, "record_kernel_event", record)
+    scene.node.tell_kernel(scene.start.kernel_id, "idle")
+    async with recording():
+        await until(lambda: scene.start.kernel_id in told)
 
 
 async def test_rubbish_on_the_streams_is_passed_over(scene: Scene) -> None:
