@@ -175,8 +175,9 @@ class ContainerLauncher(Launcher):
         try:
             containers = await asyncio.to_thread(self._engine.own_containers)
         except EngineError as error:
+            # They go on, and so do their records: a next life may find them.
             logger.error("The kernels of an earlier life cannot be found: %s", error)
-            containers = []
+            return []
         by_id = {container["Id"]: container for container in containers}
         found: list[KernelRecord] = []
         for record in self._records.all():

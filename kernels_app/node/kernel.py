@@ -114,6 +114,10 @@ class Kernel:
                     self.state = lifecycle.taken_over(is_busy=any(run.started_at for run in record.runs))
                     self._spawn(self._take_over(record))
                 await self._closed.wait()
+        except asyncio.CancelledError:
+            # One that is to end is past this already: the node itself failed, and the kernel may go on without it.
+            self.leave()
+            raise
         except Exception:
             logger.exception("Kernel %s failed.", self.kernel_id)
             self._step_safely(lifecycle.StopRequested("failed", "The node made a mistake with this kernel."))

@@ -290,9 +290,15 @@ class Supervisor:
     async def _refresh_kernelspecs(self) -> None:
         """A kernel installed later is offered without a restart."""
         while True:
-            await publish_logos(self._transport, self._launcher.kernelspecs, self._kernelspecs)
+            try:
+                await publish_logos(self._transport, self._launcher.kernelspecs, self._kernelspecs)
+            except Exception:
+                logger.exception("The logos of kernels cannot be told.")
             await asyncio.sleep(KERNELSPECS_S)
-            self._kernelspecs = await asyncio.to_thread(self._launcher.kernelspecs.all)
+            try:
+                self._kernelspecs = await asyncio.to_thread(self._launcher.kernelspecs.all)
+            except Exception:
+                logger.exception("The kernelspecs cannot be read; those known before stay.")
 
     async def _shut_down(self, host: KernelHost, terminals: TerminalHost) -> None:
         """Ends kernels and terminals, writes what is left, gives the lease back; within the configured time."""

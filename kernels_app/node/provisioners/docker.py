@@ -14,14 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from docker.errors import APIError, ImageNotFound, NotFound
+from docker.errors import APIError, ImageNotFound
 from docker.types import LogConfig, Mount, Ulimit
 from jupyter_client.connect import KernelConnectionInfo
 
 from kernels_app.bus.envelopes import Limits
 from kernels_app.node.provisioners.attended import AttendantLaunch, hear_start, kept_bytes, write_launch
 from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
-from kernels_app.node.provisioners.engine import HUB_LABEL, KERNEL_LABEL, NODE_LABEL, Engine, EngineError
+from kernels_app.node.provisioners.engine import (
+    HUB_LABEL,
+    KERNEL_LABEL,
+    NODE_LABEL,
+    RETRY_S,
+    Engine,
+    EngineError,
+    inspected_state,
+)
 from kernels_app.node.provisioners.exits import exit_code
 from kernels_app.node.provisioners.processes import Usage, machine_memory_bytes, usable_cpu_count
 from kernels_app.node.zeromq.attendant.protocol import SOCKET_NAME
@@ -125,8 +133,8 @@ class DockerProvisioner(NodeProvisioner):
     async def send_signal(self, signum: int) -> None:
         """To the kernel's process group, by the attendant; SIGKILL ends the container at once."""
         if self.has_process:
-            # Gone, or ending: what was asked for has happened.
-            with contextlib.suppress(APIError):
+            # Gone, or ending: what was asked for has happened. Or the engine is away: who waits asks again.
+            with contextlib.suppress(EngineError):
                 await self._engine.call("kill", self.container, signal.Signals(signum).name)
 
     async def terminate(self, restart: bool = False) -> None:
@@ -134,17 +142,26 @@ class DockerProvisioner(NodeProvisioner):
         await self.send_signal(signal.SIGTERM)
 
     async def kill(self, restart: bool = False) -> None:
+        """However long the engine is away."""
         await self.unpause()
-        await self.send_signal(signal.SIGKILL)
+        while self.has_process:
+            try:
+                await self._engine.call("kill", self.container, "SIGKILL")
+                return
+            except EngineError as error:
+                if isinstance(error, APIError) and error.is_client_error():
+                    return  # it has ended
+                logger.warning("The container of kernel %s cannot be ended yet: %s", self.kernel_id, error)
+            await asyncio.sleep(RETRY_S)
 
     async def pause(self) -> None:
         if self.has_process:
-            with contextlib.suppress(APIError):
+            with contextlib.suppress(EngineError):
                 await self._engine.call("pause", self.container)
 
     async def unpause(self) -> None:
         if self.has_process:
-            with contextlib.suppress(APIError):  # it was not paused
+            with contextlib.suppress(EngineError):  # it was not paused
                 await self._engine.call("unpause", self.container)
 
     async def cleanup(self, restart: bool = False) -> None:
@@ -287,21 +304,18 @@ class DockerProvisioner(NodeProvisioner):
         return task
 
     async def _read_end(self) -> None:
-        """Sets the exit code once the container has ended."""
+        """Sets the exit code once the container has ended, however long the engine is away."""
         assert self._exited is not None
         code = -signal.SIGKILL
-        try:
-            state = (await self._engine.call("inspect_container", self.container))["State"]
-            if state["Running"]:
-                return
+        state = await inspected_state(self._engine, self.container)
+        if state is None:
+            self._output = self._output or ""
+        elif state["Running"]:
+            return
+        else:
             code = exit_code(int(state["ExitCode"]))
             self.is_out_of_memory = bool(state["OOMKilled"])
             self._output = await asyncio.to_thread(self._engine_logs)
-        except NotFound:
-            self._output = self._output or ""
-        except EngineError as error:
-            logger.warning("The end of a container cannot be read: %s", error)
-            self._output = self._output or ""
         if not self._exited.done():
             self._code = code
             self._exited.set_result(code)

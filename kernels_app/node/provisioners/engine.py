@@ -20,6 +20,7 @@ from typing import Any, cast
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import IPAMConfig, IPAMPool
+from requests.exceptions import RequestException
 
 from kernels_app.node.provisioners.container_settings import ContainerSettings
 
@@ -37,6 +38,21 @@ RETRY_S = 1.0
 EngineError = DockerException
 
 
+class EngineAway(EngineError):
+    """It does not answer, or not in time; what was asked for may have happened."""
+
+
+class EngineClient(docker.APIClient):
+    """The SDK's, which lets errors of the connection through as they are."""
+
+    def request(self, *arguments: Any, **options: Any) -> Any:
+        """Raises EngineError."""
+        try:
+            return super().request(*arguments, **options)
+        except RequestException as error:
+            raise EngineAway(f"The container engine does not answer: {error}") from error
+
+
 class Engine:
     """One a node."""
 
@@ -45,7 +61,7 @@ class Engine:
         self.settings = settings
         self.node_id = node_id
         self.run_dir = run_dir
-        self._client = docker.APIClient(version="auto", timeout=TIMEOUT_S)
+        self._client = EngineClient(version="auto", timeout=TIMEOUT_S)
         # Which hub of this machine: Compose's name of it.
         self.hub = ""
         self._mounts: dict[Path, Path] = {}
@@ -67,7 +83,7 @@ class Engine:
         self._client.close()
 
     async def call(self, method: str, *arguments: Any, **options: Any) -> Any:
-        """One call of docker.APIClient. Raises EngineError."""
+        """One call of the client. Raises EngineError."""
         return await asyncio.to_thread(getattr(self._client, method), *arguments, **options)
 
     def call_now(self, method: str, *arguments: Any, **options: Any) -> Any:
@@ -230,7 +246,7 @@ class Engine:
         while not self._is_closed.is_set():
             try:
                 # No timeout of its own: a quiet engine is no dead one.
-                client = docker.APIClient(version="auto", timeout=cast(int, None))
+                client = EngineClient(version="auto", timeout=cast(int, None))
                 self._events = client.events(decode=True, filters=filters)
                 # What ended while nobody listened.
                 for container in list(self._watched):
@@ -257,6 +273,19 @@ class Engine:
                 self._loop.call_soon_threadsafe(on_end)
 
 
+async def inspected_state(engine: Engine, container: str | None) -> dict[str, Any] | None:
+    """The container's state, as soon as the engine tells it; None when there is none any more."""
+    while True:
+        try:
+            state: dict[str, Any] = (await engine.call("inspect_container", container))["State"]
+            return state
+        except NotFound:
+            return None
+        except EngineError as error:
+            logger.warning("The state of a container cannot be read yet: %s", error)
+        await asyncio.sleep(RETRY_S)
+
+
 def labels_of(container: dict[str, Any] | None) -> dict[str, str]:
     return ((container or {}).get("Config") or {}).get("Labels") or {}
 
@@ -278,7 +307,7 @@ def name_of_node() -> str | None:
     None without an engine, or outside Compose.
     """
     try:
-        client = docker.APIClient(version="auto", timeout=TIMEOUT_S)
+        client = EngineClient(version="auto", timeout=TIMEOUT_S)
     except EngineError:
         return None
     try:

@@ -12,12 +12,11 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from docker.errors import NotFound
 from docker.types import Mount
 
 from kernels_app.bus.envelopes import Limits
 from kernels_app.node.provisioners.docker import PROJECT, host_config, read_usage
-from kernels_app.node.provisioners.engine import HUB_LABEL, NODE_LABEL, Engine, EngineError
+from kernels_app.node.provisioners.engine import HUB_LABEL, NODE_LABEL, Engine, EngineError, inspected_state
 from kernels_app.node.provisioners.exits import exit_code
 from kernels_app.node.provisioners.terminal_base import FIRST_SIZE, TerminalPlan, TerminalProcess
 
@@ -162,15 +161,11 @@ class DockerTerminal(TerminalProcess):
     async def _read_end(self) -> None:
         assert self._exited is not None
         code = -signal.SIGKILL
-        try:
-            state = (await self._engine.call("inspect_container", self._container))["State"]
+        state = await inspected_state(self._engine, self._container)
+        if state is not None:
             if state["Running"]:
                 return
             code = exit_code(int(state["ExitCode"]))
-        except NotFound:
-            pass
-        except EngineError as error:
-            logger.warning("The end of a terminal's container cannot be read: %s", error)
         if not self._exited.done():
             self._exited.set_result(code)
 
