@@ -13,7 +13,7 @@ from kernels_app.bus import redis_commands as commands
 from kernels_app.bus.identifiers import StreamId
 from kernels_app.bus.redis_commands import Address, Command, checked
 from kernels_app.bus.redis_connection import CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S
-from kernels_app.bus.resp import ProtocolError, ReplyError, ReplyParser, encode_command
+from kernels_app.bus.resp import ProtocolError, ReplyParser, encode_command
 from kernels_app.bus.transport import FROM_START, Entry, Publication, TransportError
 
 
@@ -119,7 +119,7 @@ class _Connection:
         try:
             for reply in self.request([*address.greeting(), ("PING",)]):
                 checked(reply)
-        except (TransportError, ReplyError) as error:
+        except TransportError as error:
             self.close()
             raise TransportError(f"The message server refused the connection: {error}") from error
 

@@ -15,8 +15,13 @@ from kernels_app.bus.transport import Entry, GroupEntry, Publication, TransportE
 PAYLOAD_FIELD = b"p"
 # The server is up but cannot serve now (loading, replaced, out of memory, disk full): as if it were not there.
 _PASSING_CODES = frozenset(
-    {"LOADING", "MASTERDOWN", "READONLY", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "OOM", "MISCONF"}
-)
+    {
+        "LOADING", "MASTERDOWN", "READONLY", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "OOM", "MISCONF",
+        "UNBLOCKED", "NOREPLICAS",
+    }
+)  # fmt: skip
+# Redis 6 tells the error of a script's command in the middle of one of its own.
+_SCRIPT_ERROR = "Error running script"
 _STALE_ID = "equal or smaller than the target stream top item"
 
 Command = tuple[Argument, ...]
@@ -123,12 +128,19 @@ def cast_commands(topic: str, payload: bytes) -> list[Command]:
 
 
 def checked(reply: object) -> object:
-    """The reply, unless it is an error. Raises TransportError for passing conditions, else ReplyError."""
+    """The reply, unless it is an error. Raises TransportError for passing conditions, else its kind ReplyError."""
     if isinstance(reply, ReplyError):
-        if reply.code in _PASSING_CODES:
+        if _is_passing(reply):
             raise TransportError(str(reply)) from reply
         raise reply
     return reply
+
+
+def _is_passing(error: ReplyError) -> bool:
+    if error.code in _PASSING_CODES:
+        return True
+    text = str(error)
+    return _SCRIPT_ERROR in text and any(word.lstrip("-") in _PASSING_CODES for word in text.split())
 
 
 def is_stale_id(reply: object) -> bool:

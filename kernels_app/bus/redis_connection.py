@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from kernels_app.bus.redis_commands import Address, Command, checked
-from kernels_app.bus.resp import ProtocolError, ReplyError, ReplyParser, encode_command
+from kernels_app.bus.resp import ProtocolError, ReplyParser, encode_command
 from kernels_app.bus.transport import TransportError
 
 CONNECT_TIMEOUT_S = 3.0
@@ -64,7 +64,7 @@ class RedisConnection(asyncio.Protocol):
             if connection is not None:
                 connection.close()
             raise TransportError(f"The message server does not answer: {error}") from error
-        except (TransportError, ReplyError) as error:
+        except TransportError as error:
             if connection is not None:
                 connection.close()
             raise TransportError(f"The message server refused the connection: {error}") from error

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kernels_app.bus.transport import TransportError
+
 Argument = bytes | str | int
 
 # What the server may send in one bulk string before it is taken for a broken stream.
@@ -17,8 +19,11 @@ class ProtocolError(Exception):
     """The stream of replies cannot be understood; the connection is of no further use."""
 
 
-class ReplyError(Exception):
-    """The server refused one command. `code` is the first word (`WRONGTYPE`, `NOGROUP`, …)."""
+class ReplyError(TransportError):
+    """The server refused one command. `code` is the first word (`WRONGTYPE`, `NOGROUP`, …).
+
+    A TransportError: what a server says while it is replaced is not known in advance, and ends no loop over the wire.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

@@ -194,10 +194,7 @@ class OutputLog:
     async def _put(self, batches: list[tuple[int, bytes]], blobs: list[tuple[str, bytes]]) -> None:
         if not batches:
             return
-        if blobs:
-            async with asyncio.TaskGroup() as writes:
-                for sha256, data in blobs:
-                    writes.create_task(self._transport.put_value(blob_key(sha256), data, ttl_s=BLOB_TTL_S))
+        await self._put_blobs(blobs)
         publications = [
             Publication(
                 payload,
@@ -212,6 +209,17 @@ class OutputLog:
         ids = await self._transport.write(publications)
         if None in ids[:-1]:
             await self._check_superseded()
+
+    async def _put_blobs(self, blobs: list[tuple[str, bytes]]) -> None:
+        try:
+            async with asyncio.TaskGroup() as writes:
+                for sha256, data in blobs:
+                    writes.create_task(self._transport.put_value(blob_key(sha256), data, ttl_s=BLOB_TTL_S))
+        except ExceptionGroup as errors:
+            passing, others = errors.split(TransportError)
+            if others is not None or passing is None:
+                raise
+            raise TransportError(f"Payloads are not written: {passing.exceptions[0]}") from errors
 
     async def _write_again(self) -> None:
         """What the log lacks of the last batches, in order."""

@@ -77,12 +77,27 @@ def test_addresses_are_read() -> None:
     assert parse_address("redis://:p@h").greeting() == [("AUTH", "p")]
 
 
-@pytest.mark.parametrize("code", ["LOADING", "OOM", "MISCONF", "READONLY"])
-def test_what_passes_by_is_the_wire_not_being_there(code: str) -> None:
-    with pytest.raises(TransportError):
-        checked(ReplyError(f"{code} something"))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "LOADING something",
+        "OOM something",
+        "MISCONF something",
+        "READONLY something",
+        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+        "NOREPLICAS Not enough good replicas to write.",
+        "ERR Error running script (call to f_1): @user_script:2: @user_script: 2: -READONLY You can't write.",
+        "ERR Error running script (call to f_1): @user_script:2: -OOM command not allowed",
+    ],
+)
+def test_what_passes_by_is_the_wire_not_being_there(text: str) -> None:
+    with pytest.raises(TransportError) as caught:
+        checked(ReplyError(text))
+    assert not isinstance(caught.value, ReplyError)
 
 
 def test_our_own_mistake_is_not_tried_again() -> None:
     with pytest.raises(ReplyError):
         checked(ReplyError("WRONGTYPE Operation against a key"))
+    with pytest.raises(ReplyError):
+        checked(ReplyError("ERR Error running script (call to f_1): @user_script:2: WRONGTYPE READS"))

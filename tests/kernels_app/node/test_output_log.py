@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -22,6 +23,7 @@ from kernels_app.bus.identifiers import (
 from kernels_app.bus.memory import MemoryTransport
 from kernels_app.bus.memory_store import MemoryStore
 from kernels_app.bus.operations import Display, Started, Stream, decode_batch
+from kernels_app.bus.resp import ReplyError
 from kernels_app.bus.transport import Publication
 from kernels_app.node import output_log
 from kernels_app.node.output_log import OutputLog
@@ -29,6 +31,7 @@ from kernels_app.node.output_log import OutputLog
 DOCUMENT = DocumentId("d1")
 CELL, RUN = CellId("c1"), RunId("r1")
 DEADLINE_S = 10
+REFUSALS = [ReplyError("ERR something new"), ReplyError("EXECABORT of a server that is replaced")]
 
 
 def clock_ms() -> int:
@@ -180,6 +183,41 @@ async def test_what_is_fed_while_the_wire_is_away_is_written_once_when_it_is_bac
         store.set_down(False)
         await flushed(log)
     assert text_in(store) == "abcd"
+
+
+@pytest.mark.usefixtures("quick_retries")
+async def test_a_large_payload_waits_for_the_wire_as_all_else_does(store: MemoryStore) -> None:
+    async with writing(store) as log:
+        log.folding.start_run(CELL, RUN, clock_ms())
+        await flushed(log)
+        store.set_down(True)
+        data = {"image/png": base64.b64encode(b"x" * 400_000).decode()}
+        log.folding.message(RUN, "display_data", {"data": data, "metadata": {}}, {}, clock_ms())
+        log.changed(600_000)
+        await asyncio.sleep(0.1)
+        store.set_down(False)
+        await flushed(log)
+    assert len(store.read_log(run_log(DOCUMENT), StreamId("0-0"), None)) == 2
+
+
+@pytest.mark.usefixtures("quick_retries")
+async def test_a_write_that_the_server_refuses_is_tried_again(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = iter(REFUSALS)
+    real = MemoryTransport.write
+
+    async def write(self: MemoryTransport, publications: Sequence[Publication]) -> list[StreamId | None]:
+        if (refusal := next(refusals, None)) is not None:
+            raise refusal
+        return await real(self, publications)
+
+    monkeypatch.setattr(MemoryTransport, "write", write)
+    async with writing(store) as log:
+        log.folding.start_run(CELL, RUN, clock_ms())
+        feed_stream(log, "hello")
+        await flushed(log)
+    assert text_in(store) == "hello"
 
 
 async def test_what_an_interruption_took_from_the_log_is_written_again(store: MemoryStore) -> None:
