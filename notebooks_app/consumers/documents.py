@@ -232,7 +232,7 @@ class DocumentConsumer(HubConsumer):
             raise WrongEpoch
         hello = frames.Hello(
             epoch=self._epoch,
-            role=self._role,
+            role=self._role if self._may_write else Role.VIEWER,
             client_prefix=self._sender.hex(),
             stream_id=StreamId(document.snapshot_stream_id),
             max_update_bytes=MAX_UPDATE_BYTES,
@@ -290,6 +290,11 @@ class DocumentConsumer(HubConsumer):
         if self._role.rank < Role.EDITOR.rank:
             self._refuse_frame(number, "viewer")
             return False
+        if not self._may_write:
+            scope = Scope.WRITE.value
+            message = f"The API token does not have the scope this needs: {scope}."
+            self._refuse_frame(number, "wrong_scope", message, scope=scope)
+            return False
         if len(update) > MAX_UPDATE_BYTES:
             self._refuse_frame(number, "too_large", max_bytes=MAX_UPDATE_BYTES)
             return False
@@ -332,6 +337,12 @@ class DocumentConsumer(HubConsumer):
 
     async def _publish(self, frame: bytes) -> None:
         await self._transport.write([topic_publication(self._document_id, self._sender, frame)])
+
+    @property
+    def _may_write(self) -> bool:
+        """Whether this sign-in allows edits, of whoever may edit: a token may be limited to reading."""
+        scopes = self.caller.scopes
+        return scopes is None or Scope.WRITE in scopes
 
     async def _look_up(self) -> tuple[Document, Role]:
         row: tuple[Document, Role] = await database_sync_to_async(document_and_role_for)(

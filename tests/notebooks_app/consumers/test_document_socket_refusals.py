@@ -56,6 +56,49 @@ async def test_viewers_see_and_may_not_edit(cast: Cast, document: Document) -> N
     await carol.leave()
 
 
+@pytest.mark.parametrize("scopes", [("read",), ("read", "run"), ("read", "manage", "account")])
+async def test_a_token_without_the_scope_to_write_may_only_look(
+    cast: Cast, document: Document, scopes: tuple[str, ...]
+) -> None:
+    program = await connect_synced(document, cast.alice, scopes=scopes)
+    assert program.hello is not None
+    assert program.hello["role"] == "viewer"
+    program.source("a").insert(0, "graffiti")
+    await program.flush()
+    await program.until(lambda: program.refusals != [] or program.acks != {})
+    assert program.refusals == [Refusal(1, "wrong_scope")]
+    assert (await live_sources(document))["a"] == "x = 1\n"
+    await program.leave()
+
+
+async def test_a_token_with_the_scope_to_write_edits(cast: Cast, document: Document) -> None:
+    program = await connect_synced(document, cast.bob, scopes=("read", "write"))
+    assert program.hello is not None
+    assert program.hello["role"] == "editor"
+    program.source("a").insert(0, "edited ")
+    await program.until_acknowledged()
+    assert program.refusals == []
+    assert (await live_sources(document))["a"] == "edited x = 1\n"
+    await program.leave()
+
+
+@pytest.mark.parametrize("scopes", [("write",), ("run",), ("manage",)])
+async def test_a_token_without_the_scope_to_read_is_refused_before_accept(
+    cast: Cast, document: Document, scopes: tuple[str, ...]
+) -> None:
+    with pytest.raises(AssertionError, match="4403"):
+        await connect(document, cast.alice, scopes=scopes)
+
+
+async def test_a_viewers_token_with_every_scope_is_a_viewers(cast: Cast, document: Document) -> None:
+    carol = await connect_synced(document, cast.carol, scopes=("read", "write", "run"))
+    carol.source("a").insert(0, "graffiti")
+    await carol.flush()
+    await carol.until(lambda: carol.refusals != [])
+    assert carol.refusals == [Refusal(1, "viewer")]
+    await carol.leave()
+
+
 async def test_an_editor_who_becomes_a_viewer_is_told_and_refused(cast: Cast, document: Document) -> None:
     bob = await connect_synced(document, cast.bob)
     await database_sync_to_async(set_project_member)(cast.project, cast.bob, Role.VIEWER, actor=cast.alice)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -160,18 +160,25 @@ class Client:
 
 
 async def connect(
-    document: Document, user: User, *, epoch: str | None = None, doc: Doc[Any] | None = None
+    document: Document,
+    user: User,
+    *,
+    epoch: str | None = None,
+    doc: Doc[Any] | None = None,
+    scopes: Sequence[str] = (),
 ) -> Client:
-    """An open connection; `doc` is what the client has from an earlier one."""
+    """An open connection; `doc` is what the client has from an earlier one, `scopes` its token's (default: all)."""
     address = f"/ws/documents/{document.pk}?epoch={document.epoch if epoch is None else epoch}"
-    headers = await asyncio.to_thread(socket_headers_of, user)
+    headers = await asyncio.to_thread(socket_headers_of, user, *scopes)
     socket = WebsocketCommunicator(APPLICATION, address, headers=headers)
     is_open, code = await socket.connect(timeout=DEADLINE_S)
     assert is_open, code
     return Client(socket) if doc is None else Client(socket, doc)
 
 
-async def connect_synced(document: Document, user: User, *, doc: Doc[Any] | None = None) -> Client:
-    client = await connect(document, user, doc=doc)
+async def connect_synced(
+    document: Document, user: User, *, doc: Doc[Any] | None = None, scopes: Sequence[str] = ()
+) -> Client:
+    client = await connect(document, user, doc=doc, scopes=scopes)
     await client.until(lambda: client.is_synced)
     return client
