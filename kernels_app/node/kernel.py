@@ -248,6 +248,9 @@ class Kernel:
     def on_backlog(self, is_behind: bool) -> None:
         self._process.pause("backlog", is_behind)
 
+    def on_overrun(self, reason: str) -> None:
+        self._step(lifecycle.LimitExceeded(reason))
+
     def _on_status(self, message: KernelMessage) -> None:
         self._used_at_ms = self._clock_ms()
         execution_state = message.execution_state()

@@ -46,6 +46,10 @@ class ChannelListener(Protocol):
         """The kernel sends faster than it can be read (True), and later: all is read (False)."""
         ...
 
+    def on_overrun(self, reason: str) -> None:
+        """The kernel sent more than one may, and is not heard any more on that socket: it has to end."""
+        ...
+
 
 class Sender(Protocol):
     """How a message reaches the kernel; does nothing while there is none."""

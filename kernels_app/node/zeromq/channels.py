@@ -19,6 +19,7 @@ from kernels_app.node.zeromq.channel_base import (
     KernelChannels,
     SocketChannels,
 )
+from kernels_app.node.zeromq.incoming import MAX_MESSAGE_BYTES
 from kernels_app.node.zeromq.unix_channels import UnixChannels
 
 # One wake-up handles at most this much before other kernels get their turn.
@@ -109,6 +110,8 @@ class LibraryChannels(SocketChannels):
             # each wake-up reads all there is, and `on_backlog` when that is not enough.
             socket.set(zmq.RCVHWM, 0)
             socket.set(zmq.SNDHWM, 0)
+            # Of one frame; the library counts no whole messages. Such a kernel is the node's own user anyway.
+            socket.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
             socket.set(zmq.RECONNECT_IVL, RECONNECT_MS)
             socket.set(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
             if name == "iopub":

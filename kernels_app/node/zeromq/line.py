@@ -23,10 +23,12 @@ from kernels_app.node.zeromq.attendant.protocol import (
     STDIN,
     UNKNOWN_RUN,
     BrokenLine,
+    FrameTooLarge,
     Unpacker,
     pack,
 )
 from kernels_app.node.zeromq.channel_base import ChannelListener, ChannelName, KernelChannels
+from kernels_app.node.zeromq.incoming import INCOMING, MAX_MESSAGE_BYTES, TOO_LARGE
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +52,9 @@ class AttendantLine:
         self._server: asyncio.AbstractServer | None = None
         self._transport: asyncio.Transport | None = None
         self._handler: FrameHandler | None = None
+        self._on_overrun: Callable[[str], None] = lambda reason: None
         self._early: list[tuple[bytes, list[bytes]]] = []
+        self._early_bytes = 0
         self._unsent: list[bytes] = []
         self._path: Path | None = None
 
@@ -63,8 +67,8 @@ class AttendantLine:
         # The attendant is another user; the folder around it is for nobody else.
         os.chmod(path, 0o666)  # noqa: PTH101, S103
 
-    def attach(self, handler: FrameHandler) -> None:
-        self._handler = handler
+    def attach(self, handler: FrameHandler, on_overrun: Callable[[str], None]) -> None:
+        self._handler, self._on_overrun = handler, on_overrun
         early, self._early = self._early, []
         for kind, parts in early:
             handler(kind, parts)
@@ -87,6 +91,7 @@ class AttendantLine:
             _forget(self._path)
         self.started.cancel()
         self._handler = None
+        self._on_overrun = lambda reason: None
         self._early.clear()
 
     # Called by the connection
@@ -117,7 +122,13 @@ class AttendantLine:
         elif self._handler is not None:
             self._handler(kind, parts)
         else:
+            self._early_bytes += sum(map(len, parts))
+            if self._early_bytes > MAX_MESSAGE_BYTES:
+                raise FrameTooLarge("More than one message before anybody listens.")
             self._early.append((kind, parts))
+
+    def overran(self, reason: str) -> None:
+        self._on_overrun(reason)
 
 
 def _forget(path: Path) -> None:
@@ -144,12 +155,27 @@ class _Connection(asyncio.Protocol):
                 self._line.received(kind, parts)
                 if not self._line.is_line(self._transport):
                     return  # closed by what was received
+        except FrameTooLarge as error:
+            logger.warning("An attendant's line: %s", error)
+            self.overran(TOO_LARGE)
         except BrokenLine as error:
             logger.warning("An attendant's line is broken: %s", error)
-            if self._transport is not None:
-                self._transport.abort()
+            self._abort()
+        else:
+            INCOMING.hold(self, self._unpacker.held_bytes)
+
+    def overran(self, reason: str) -> None:
+        self._abort()
+        self._line.overran(reason)
+
+    def _abort(self) -> None:
+        INCOMING.forget(self)
+        self._unpacker = Unpacker()
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        INCOMING.forget(self)
         self._line.disconnected(self._transport)
 
 
@@ -168,7 +194,7 @@ class LineChannels(KernelChannels):
         self._line = line
         self._on_unknown_run = on_unknown_run
         self._is_open = True
-        line.attach(self._on_frame)
+        line.attach(self._on_frame, listener.on_overrun)
 
     def close(self) -> None:
         self._is_open = False

@@ -23,11 +23,13 @@ from kernels_app.node.zeromq.channel_base import (
     ChannelName,
     SocketChannels,
 )
+from kernels_app.node.zeromq.incoming import INCOMING, TOO_LARGE
 from kernels_app.node.zeromq.zmtp import (
     GREETING,
     SUBSCRIPTION,
     BrokenPeer,
     MessageReader,
+    MessageTooLarge,
     pack_message,
     ready_command,
 )
@@ -42,6 +44,8 @@ MUCH_BYTES = 16 * 1024 * 1024
 MAX_INBOX_BYTES = 64 * 1024 * 1024
 # Said to a kernel that does not read.
 MAX_UNSENT_BYTES = 256 * 1024 * 1024
+# A kernel that asks and does not read is not answered.
+MAX_UNSENT_REPLIES_BYTES = 64 * 1024
 
 
 class UnixChannels(SocketChannels):
@@ -87,6 +91,9 @@ class UnixChannels(SocketChannels):
 
     def caught_up(self, name: ChannelName) -> None:
         self._catch_up(name)
+
+    def overran(self, reason: str) -> None:
+        self._listener.on_overrun(reason)
 
     def hear_outputs_first(self) -> bool:
         """Handles what the kernel has published; False when that is more than can be handled now.
@@ -149,6 +156,8 @@ class _Link:
         self._flush()
 
     def _connect_later(self) -> None:
+        if self._retry is not None:
+            return
         self._retry = self._loop.call_later(self._retry_ms / 1000, self.connect)
         self._retry_ms = min(self._retry_ms * RECONNECT_GROWTH, RECONNECT_MAX_MS)
 
@@ -157,10 +166,18 @@ class _Link:
         if self._retry is not None:
             self._retry.cancel()
         self._disconnect()
+        self._reader = MessageReader()
         self._inbox.clear()
+        self._inbox_bytes = 0
         self._unsent.clear()
 
+    def overran(self, reason: str) -> None:
+        """It sent more than a kernel may. Nothing more is heard on this socket."""
+        self.close()
+        self._owner.overran(reason)
+
     def _disconnect(self) -> None:
+        INCOMING.forget(self)
         made, self._socket, self._is_ready = self._socket, None, False
         if made is not None:
             self._poll.remove(made.fileno())
@@ -257,10 +274,15 @@ class _Link:
             self._inbox_bytes -= len(data)
             try:
                 messages = self._reader.feed(data)
+            except MessageTooLarge as error:
+                logger.warning("The %s socket of a kernel: %s", self._name, error)
+                self.overran(TOO_LARGE)
+                return count
             except BrokenPeer as error:
                 logger.warning("The %s socket of a kernel: %s", self._name, error)
                 self._inbox.clear()
                 self._inbox_bytes = 0
+                self._reader = MessageReader()
                 self._disconnect()
                 self._connect_later()
                 return count
@@ -269,6 +291,7 @@ class _Link:
                 if self._is_closed:
                     return count  # by what was received
             count += len(messages)
+            INCOMING.hold(self, self._reader.held_bytes)
             if self._reader.is_ready and not self._is_ready and self._socket is not None:
                 self._begin()
             if self._reader.replies:
@@ -285,4 +308,5 @@ class _Link:
     def _reply(self) -> None:
         replies, self._reader.replies = self._reader.replies, []
         for data in replies:
-            self.send(data)
+            if self._unsent_bytes < MAX_UNSENT_REPLIES_BYTES:
+                self.send(data)

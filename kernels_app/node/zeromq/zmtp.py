@@ -8,6 +8,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from kernels_app.node.zeromq.incoming import MAX_FRAMES, MAX_MESSAGE_BYTES
+
 _MORE, _LONG, _COMMAND = 0x01, 0x02, 0x04
 _SIGNATURE = b"\xff" + bytes(8) + b"\x7f"
 _MECHANISM = b"NULL".ljust(20, b"\0")
@@ -15,8 +17,8 @@ _MECHANISM = b"NULL".ljust(20, b"\0")
 GREETING = _SIGNATURE + b"\x03\x00" + _MECHANISM + bytes(32)
 # A subscription to everything is a message of one byte.
 SUBSCRIPTION = b"\x00\x01\x01"
-# More than any message that the wire takes; a length above it is nonsense.
-MAX_FRAME_BYTES = 1024 * 1024 * 1024
+# Their names, and what a ping carries, are some bytes.
+MAX_COMMAND_BYTES = 4096
 
 _short = struct.Struct("!BB").pack
 _long = struct.Struct("!BQ").pack
@@ -24,6 +26,10 @@ _long = struct.Struct("!BQ").pack
 
 class BrokenPeer(Exception):
     """Bytes that are not this protocol, or a version or mechanism that is not spoken here."""
+
+
+class MessageTooLarge(BrokenPeer):
+    """A message has more bytes, or frames, than one may have."""
 
 
 def ready_command(socket_type: str, identity: bytes = b"") -> bytes:
@@ -61,26 +67,30 @@ class MessageReader:
         self.replies: list[bytes] = []
         self._is_greeted = False
         self._frames: list[bytes] = []
-        self._pieces: list[bytes] = []
-        self._size = 0
+        self._frames_bytes = 0
+        self._rest = bytearray()  # of a frame that is not whole; as long as what came, whatever was announced
         self._needed = len(GREETING)
+
+    @property
+    def held_bytes(self) -> int:
+        """What is here of a message that is not whole."""
+        return self._frames_bytes + len(self._rest)
 
     def feed(self, data: bytes) -> list[list[bytes]]:
         """The messages that `data` completes, each as its frames. Raises BrokenPeer; then it is of no further use."""
-        if self._pieces or not self._is_greeted:
-            self._pieces.append(data)
-            self._size += len(data)
-            if self._size < self._needed:
+        if self._rest or not self._is_greeted:
+            self._rest += data
+            if len(self._rest) < self._needed:
                 return []
-            data = b"".join(self._pieces)
-            self._pieces = []
+            data = bytes(self._rest)
+            self._rest = bytearray()
         position, size = 0, len(data)
         if not self._is_greeted:
             _check_greeting(data)
             self._is_greeted = True
             position = len(GREETING)
         messages: list[list[bytes]] = []
-        frames = self._frames
+        frames, frames_bytes = self._frames, self._frames_bytes
         needed = 2
         while size - position >= 2:
             flags = data[position]
@@ -90,10 +100,13 @@ class MessageReader:
                     needed = 9
                     break
                 length = int.from_bytes(data[position + 1 : start], "big")
-                if length > MAX_FRAME_BYTES:
-                    raise BrokenPeer(f"A frame of {length} bytes.")
             else:
                 start, length = position + 2, data[position + 1]
+            if flags & _COMMAND:
+                if length > MAX_COMMAND_BYTES:
+                    raise BrokenPeer(f"A command of {length} bytes.")
+            elif frames_bytes + length > MAX_MESSAGE_BYTES:
+                raise MessageTooLarge(f"A message of {frames_bytes + length} bytes.")
             end = start + length
             if end > size:
                 needed = end - position
@@ -103,14 +116,16 @@ class MessageReader:
                 self._hear_command(data[start:end])
                 continue
             frames.append(data[start:end])
-            if not flags & _MORE:
+            if flags & _MORE:
+                frames_bytes += length
+                if len(frames) >= MAX_FRAMES:
+                    raise MessageTooLarge(f"A message of more than {MAX_FRAMES} frames.")
+            else:
                 messages.append(frames)
-                frames = []
-        self._frames = frames
+                frames, frames_bytes = [], 0
+        self._frames, self._frames_bytes = frames, frames_bytes
         self._needed = needed
-        if position < size:
-            self._pieces = [data[position:]]
-            self._size = size - position
+        self._rest += data[position:]
         return messages
 
     def _hear_command(self, body: bytes) -> None:

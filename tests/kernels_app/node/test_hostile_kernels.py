@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -61,12 +63,50 @@ for number in range(1, 6):
     threading.Thread(target=serve, args=(f"{info['ip']}-{number}", number)).start()
 """
 
+# Speaks ZeroMQ's protocol, and never ends a message.
+ENDLESS = """
+import json, os, socket, sys, threading
+info = json.load(open(sys.argv[1]))
+def serve(path):
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen()
+    while True:
+        peer, _ = server.accept()
+        greeting = b"\\xff" + bytes(8) + b"\\x7f\\x03\\x00" + b"NULL".ljust(20, b"\\0") + bytes(32)
+        try:
+            peer.sendall(greeting)
+            while True:
+                peer.sendall(b"\\x01\\x01x" * 1000)
+        except OSError:
+            pass
+for number in range(1, 6):
+    threading.Thread(target=serve, args=(f"{info['ip']}-{number}",)).start()
+"""
+
+
+@pytest.mark.parametrize("provisioner", ["process", "sandbox"])
+async def test_a_kernel_whose_message_never_ends_is_ended_and_told_why(
+    tmp_path: Path, provisioner: str
+) -> None:
+    async with hostile_node(tmp_path, provisioner, ENDLESS) as node:
+        hostile = node.notebook("hostile")
+        await hostile.start()
+        assert "a message of more than 256 MiB, or of more than 1,000 parts" in (await hostile.kernel_state("killed")).reason
+
 
 @pytest.mark.parametrize("script", [ZEROMQ, BYTES], ids=["zeromq", "bytes"])
 @pytest.mark.parametrize("provisioner", ["process", "sandbox"])
 async def test_rubbish_on_the_sockets_disturbs_nobody_else(
     tmp_path: Path, provisioner: str, script: str
 ) -> None:
+    async with hostile_node(tmp_path, provisioner, script) as node:
+        await beside(node)
+
+
+@contextlib.asynccontextmanager
+async def hostile_node(tmp_path: Path, provisioner: str, script: str) -> AsyncIterator[RunningNode]:
+    """A node with a kernelspec `hostile` that runs the script."""
     folder = tmp_path / "k" / "hostile"
     folder.mkdir(parents=True)
     (folder / "kernel.py").write_text(script)
@@ -85,7 +125,7 @@ async def test_rubbish_on_the_sockets_disturbs_nobody_else(
         provisioner=provisioner,
         start_timeout_s=4,
     ) as node:
-        await beside(node)
+        yield node
     forget_memory_store(WIRE)
 
 

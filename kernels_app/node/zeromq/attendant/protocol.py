@@ -18,10 +18,15 @@ UNKNOWN_RUN = b"U"  # one part: a run that was sent again is known, but what it 
 CHANNELS = {SHELL: "shell", IOPUB: "iopub", STDIN: "stdin", CONTROL: "control"}
 # No message of a kernel is larger; a longer frame is nonsense, and the end of the line.
 MAX_FRAME_BYTES = 256 * 1024 * 1024
+MAX_PARTS = 1000
 
 
 class BrokenLine(Exception):
     """Bytes that are no frames."""
+
+
+class FrameTooLarge(BrokenLine):
+    """A frame has more bytes, or parts, than one may have."""
 
 
 def pack(kind: bytes, parts: Sequence[bytes]) -> bytes:
@@ -35,6 +40,11 @@ class Unpacker:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
+    @property
+    def held_bytes(self) -> int:
+        """What is here and not iterated over."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> None:
         self._buffer += data
 
@@ -44,11 +54,14 @@ class Unpacker:
         try:
             while len(self._buffer) - start >= 4:
                 (length,) = struct.unpack_from(">I", self._buffer, start)
-                if not 1 <= length <= MAX_FRAME_BYTES:
-                    raise BrokenLine(f"A frame of {length} bytes.")
+                if length > MAX_FRAME_BYTES:
+                    raise FrameTooLarge(f"A frame of {length} bytes.")
+                if not length:
+                    raise BrokenLine("A frame without a kind.")
                 if len(self._buffer) - start < 4 + length:
                     return
-                body = bytes(self._buffer[start + 4 : start + 4 + length])
+                with memoryview(self._buffer) as view, view[start + 4 : start + 4 + length] as piece:
+                    body = bytes(piece)
                 start += 4 + length
                 yield body[:1], _parts(body)
         finally:
@@ -59,6 +72,8 @@ def _parts(body: bytes) -> list[bytes]:
     parts: list[bytes] = []
     position = 1
     while position < len(body):
+        if len(parts) == MAX_PARTS:
+            raise FrameTooLarge(f"A frame of more than {MAX_PARTS} parts.")
         if len(body) - position < 4:
             raise BrokenLine("A part without its length.")
         (length,) = struct.unpack_from(">I", body, position)

@@ -29,6 +29,7 @@ class Heard:
     def __init__(self) -> None:
         self.messages: list[tuple[ChannelName, KernelMessage]] = []
         self.backlog: list[bool] = []
+        self.overruns: list[str] = []
 
     def on_kernel_message(self, channel: ChannelName, message: KernelMessage) -> None:
         if message.msg_type == "mistake":
@@ -37,6 +38,9 @@ class Heard:
 
     def on_backlog(self, is_behind: bool) -> None:
         self.backlog.append(is_behind)
+
+    def on_overrun(self, reason: str) -> None:
+        self.overruns.append(reason)
 
 
 class FakeKernel:

@@ -6,7 +6,6 @@ import pytest
 
 from kernels_app.node.zeromq.zmtp import (
     GREETING,
-    MAX_FRAME_BYTES,
     BrokenPeer,
     MessageReader,
     pack_message,
@@ -54,7 +53,6 @@ def test_the_identity_is_a_property_of_the_greeting() -> None:
         ("version 2", GREETING[:10] + b"\x01" + GREETING[11:]),
         ("another mechanism", GREETING[:12] + b"CURVE".ljust(20, b"\0") + GREETING[32:]),
         ("an error", GREETING + b"\x04\x0a\x05ERROR\x03bad"),
-        ("a frame too long", GREETING + b"\x02" + (MAX_FRAME_BYTES + 1).to_bytes(8, "big")),
     ],
 )
 def test_a_peer_that_speaks_otherwise_is_refused(name: str, data: bytes) -> None:
