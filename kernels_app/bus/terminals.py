@@ -48,6 +48,12 @@ def terminals_counter(project_id: str) -> str:
     return f"terminals:{project_id}:last"
 
 
+def terminals_of_person(user_id: str) -> str:
+    """Fields: terminal id → project id, of the terminals a person started. Those that ended are removed by who counts
+    them."""
+    return f"terminals:of:{user_id}"
+
+
 def reader_topic(reader_id: ReaderId) -> str:
     return f"terminal:{reader_id}"
 
@@ -71,6 +77,7 @@ class TerminalLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     memory_bytes: int | None = None
     cpu_cores: float | None = None
+    process_count: int | None = None
     # Nobody at it, no job in it, nothing typed and nothing printed for so long: it ends.
     idle_timeout_s: int | None = None
 

@@ -27,8 +27,9 @@ from kernels_app.bus.terminals import (
     reader_topic,
 )
 from kernels_app.bus.transport import Publication, Transport, TransportError
-from kernels_app.node.endings import memory_reason, short
+from kernels_app.node.endings import memory_reason, processes_reason, short
 from kernels_app.node.provisioners.terminal_base import TerminalPlan, TerminalProcess
+from kernels_app.node.resources import OWN_PROCESS_COUNT
 from kernels_app.node.terminal_readers import Share, TerminalReaders
 
 logger = logging.getLogger(__name__)
@@ -158,6 +159,10 @@ class Terminal:
             used = self._process.memory_bytes()
             if used > limits.memory_bytes:
                 self.kill(memory_reason(used, limits.memory_bytes))
+        if limits.process_count is not None:
+            count = self._process.process_count()
+            if count > limits.process_count + OWN_PROCESS_COUNT:
+                self.kill(processes_reason(count, limits.process_count))
         idle_s = (now - self.last_activity_at) / 1000
         if (
             limits.idle_timeout_s is not None

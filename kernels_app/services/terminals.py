@@ -12,7 +12,6 @@ from pathlib import PurePosixPath
 from uuid import UUID
 
 import structlog
-from django.conf import settings
 
 from kernels_app.bus.envelopes import NodeInfo
 from kernels_app.bus.identifiers import NodeId, command_stream
@@ -22,25 +21,25 @@ from kernels_app.bus.terminals import (
     StopTerminal,
     TerminalId,
     TerminalInfo,
-    TerminalLimits,
     encode_info,
     encode_terminal,
     terminals_counter,
     terminals_key,
     terminals_lease,
+    terminals_of_person,
 )
 from kernels_app.bus.transport import Publication, TransportError
-from kernels_app.errors import HubError, Invalid, NoNode, QuotaExceeded, Unavailable
+from kernels_app.errors import HubError, Invalid, NoNode, Unavailable
 from kernels_app.models import LIVE_STATES, Kernel
 from kernels_app.selectors.nodes import nodes_up
 from kernels_app.selectors.terminals import live_terminals
 from kernels_app.services.hub_log import now_ms
 from kernels_app.services.team_placement import is_suitable, node_labels_of
+from kernels_app.services.terminal_quotas import check_person, check_project, limits_of_terminal, note_started
 from notebooks_app.models import Project
 from notebooks_app.services.file_hints import send_kernels_hint
 from notebooks_app.wire import blocking_transport
 from zasper_hub.accounts.models import User
-from zasper_hub.accounts.quotas import Quota
 from zasper_hub.accounts.selectors.quotas import effective_quotas
 from zasper_hub.accounts.services.audit import record
 
@@ -64,14 +63,22 @@ def start_terminal(*, user: User, project: Project, name: str | None = None, cwd
     """
     if name is not None and not _NAME.match(name):
         raise Invalid("The name of a terminal may have letters, digits, '_', '-' and '.', at most 64.")
-    quotas = effective_quotas(user, project.team)  # a terminal may use what a kernel may
+    limits = limits_of_terminal(effective_quotas(user, project.team))
     node = _choose_node(project.pk, node_labels_of(project.team))
-    with _choosing_name(project.pk):
+    with (
+        # Longer than the other: it is held while that is waited for.
+        _alone(f"{terminals_of_person(str(user.pk))}:lease", ttl_s=4 * CHOICE_S),
+        _alone(terminals_lease(str(project.pk)), ttl_s=CHOICE_S),
+    ):
         others = live_terminals(project.pk)
         for other in others:
             if other.name == name:
                 return other
-        _check_quota(others)
+        check_project(others)
+        try:
+            check_person(user)
+        except TransportError as error:
+            raise _unavailable() from error
         now = now_ms()
         info = TerminalInfo(
             terminal_id=TerminalId(str(uuid.uuid4())),
@@ -90,14 +97,11 @@ def start_terminal(*, user: User, project: Project, name: str | None = None, cwd
             info=info,
             project_path=info.project_id,
             cwd=_folder(cwd),
-            limits=TerminalLimits(
-                memory_bytes=quotas.count(Quota.KERNEL_MEMORY_BYTES),
-                cpu_cores=quotas.number(Quota.KERNEL_CPU_CORES),
-                idle_timeout_s=settings.HUB_TERMINAL_IDLE_HOURS * 3600,
-            ),
+            limits=limits,
         )
         try:
             transport = blocking_transport()
+            note_started(info)
             transport.put_field(terminals_key(info.project_id), info.terminal_id, encode_info(info))
             transport.write([Publication(encode_terminal(command), log=command_stream(info.node_id))])
         except TransportError as error:
@@ -159,13 +163,13 @@ def _choose_node(project_id: UUID, wanted: Mapping[str, str]) -> NodeInfo:
 
 
 @contextmanager
-def _choosing_name(project_id: UUID) -> Iterator[None]:
-    """One at a time in a project, whatever the number of web processes. Raises Unavailable."""
+def _alone(key: str, *, ttl_s: float) -> Iterator[None]:
+    """One at a time in a project, or of a person, whatever the number of web processes. Raises Unavailable."""
     transport = blocking_transport()
-    key, holder = terminals_lease(str(project_id)), uuid.uuid4().hex
-    deadline = time.monotonic() + 2 * CHOICE_S
+    holder = uuid.uuid4().hex
+    deadline = time.monotonic() + 2 * ttl_s
     try:
-        while (fence := transport.acquire_lease(key, holder=holder, ttl_s=CHOICE_S)) is None:
+        while (fence := transport.acquire_lease(key, holder=holder, ttl_s=ttl_s)) is None:
             if time.monotonic() > deadline:
                 raise Unavailable("Too many terminals are being started at once. Try again in a moment.")
             time.sleep(RETRY_S)
@@ -176,17 +180,6 @@ def _choosing_name(project_id: UUID) -> Iterator[None]:
     finally:
         with suppress(TransportError):  # then it runs out
             transport.release_lease(key, holder=holder, fence=fence)
-
-
-def _check_quota(others: list[TerminalInfo]) -> None:
-    limit: int = settings.HUB_MAX_TERMINALS_PER_PROJECT
-    if len(others) >= limit:
-        raise QuotaExceeded(
-            f"The project has {len(others)} terminals and may have {limit}. Stop one that nobody needs.",
-            quota="terminals",
-            limit=limit,
-            used=len(others),
-        )
 
 
 def _next_number(project_id: UUID, names: set[str]) -> str:

@@ -27,6 +27,7 @@ QUOTA_DEFAULTS = quota_defaults(ENV)
 HUB_COMPUTE_WINDOW_DAYS = ENV.hub_compute_window_days
 HUB_MEMORY_OVERCOMMIT = ENV.hub_memory_overcommit
 HUB_MAX_TERMINALS_PER_PROJECT = ENV.hub_max_terminals_per_project
+HUB_MAX_TERMINALS_PER_USER = ENV.hub_max_terminals_per_user
 HUB_TERMINAL_IDLE_HOURS = ENV.hub_terminal_idle_hours
 # For what is converted with the kernels' packages; kernels themselves are started by the node.
 KERNEL_PYTHON = ENV.hub_kernel_python

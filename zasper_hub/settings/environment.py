@@ -61,6 +61,7 @@ class Environment(BaseSettings):
     # Memory limits that kernels of one node may have together, as a multiple of its memory.
     hub_memory_overcommit: float = Field(default=2.0, ge=0.1, le=100)
     hub_max_terminals_per_project: int = Field(default=10, ge=0)
+    hub_max_terminals_per_user: int = Field(default=10, ge=0)
     hub_terminal_idle_hours: int = Field(default=12, ge=1)
     # Of web; the embedded hub gives recorder, worker and node the three ports after it.
     hub_metrics_port: int | None = Field(default=None, ge=1, le=65532)

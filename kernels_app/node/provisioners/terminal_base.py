@@ -61,6 +61,10 @@ class TerminalProcess(ABC):
     def memory_bytes(self) -> int:
         """Memory in use by all its processes."""
 
+    def process_count(self) -> int:
+        """How many processes it has; 0 where something else keeps them within the limit."""
+        return 0
+
 
 # Makes the process of one terminal.
 MakeTerminal = Callable[[], TerminalProcess]

@@ -110,6 +110,7 @@ class DockerTerminal(TerminalProcess):
         limits = Limits(
             memory_bytes=plan.limits.memory_bytes or settings.default_memory_bytes,
             cpu_cores=plan.limits.cpu_cores,
+            process_count=plan.limits.process_count,
         )
         created = engine.call_now(
             "create_container",

@@ -81,7 +81,11 @@ class ProcessTerminal(TerminalProcess):
         try:
             os.set_blocking(self._descriptor, False)
             self.resize(*FIRST_SIZE)
-            limits = Limits(memory_bytes=plan.limits.memory_bytes, cpu_cores=plan.limits.cpu_cores)
+            limits = Limits(
+                memory_bytes=plan.limits.memory_bytes,
+                cpu_cores=plan.limits.cpu_cores,
+                process_count=plan.limits.process_count,
+            )
             self._group = await asyncio.to_thread(self._make_group, plan, self._effective(limits))
             spawning = self._spawning(
                 plan,
@@ -186,6 +190,11 @@ class ProcessTerminal(TerminalProcess):
         if self._process is None or self._process.returncode is not None:
             return 0
         return self._process_scan.usage(self._process.pid).memory_bytes
+
+    def process_count(self) -> int:
+        if self._process is None or self._process.returncode is not None:
+            return 0
+        return self._process_scan.usage(self._process.pid).process_count
 
     def _on_exit(self) -> None:
         assert self._process is not None

@@ -92,7 +92,10 @@ async def test_a_kernel_whose_message_never_ends_is_ended_and_told_why(
     async with hostile_node(tmp_path, provisioner, ENDLESS) as node:
         hostile = node.notebook("hostile")
         await hostile.start()
-        assert "a message of more than 256 MiB, or of more than 1,000 parts" in (await hostile.kernel_state("killed")).reason
+        assert (
+            "a message of more than 256 MiB, or of more than 1,000 parts"
+            in (await hostile.kernel_state("killed")).reason
+        )
 
 
 @pytest.mark.parametrize("script", [ZEROMQ, BYTES], ids=["zeromq", "bytes"])

@@ -298,6 +298,20 @@ async def test_one_that_takes_too_much_memory_ends_with_words_that_say_so(
     await soon(lambda: not processes_of(shell), "all have ended")
 
 
+async def test_one_that_starts_too_many_processes_is_refused_more_or_ends(
+    node: RunningNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal_host, "CHECK_S", 0.05)
+    shell = Shell(node.wire, NODE_ID, node.fence)
+    await shell.start(limits=TerminalLimits(process_count=8))
+    reader = await shell.reader()
+    await reader.type("for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do sleep 1234 & done\n")
+    # By a control group, or by the node where there is none.
+    await reader.wait_for(lambda: b"fork" in reader.output or reader.ended is not None, "a refusal")
+    assert reader.ended is None or "of 8 processes" in reader.ended.reason
+    assert len(processes_of(shell)) <= 8
+
+
 async def test_a_command_for_another_life_of_the_node_starts_nothing(node: RunningNode) -> None:
     shell = Shell(node.wire, NODE_ID, node.fence + 1)
     await shell.start()
