@@ -43,13 +43,13 @@ def stored_file_response(
 def _response(
     request: HttpRequest, entry: Entry, stream: BinaryIO, content_type: str | None, as_attachment: bool
 ) -> HttpResponseBase:
-    assert entry.sha256 is not None
-    etag = f'"{entry.sha256}"'
+    assert entry.etag is not None
+    etag = f'"{entry.etag}"'
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
     if entry.modified_at is not None:
         headers["Last-Modified"] = http_date(entry.modified_at.timestamp())
     known = tags_in(request.headers.get("If-None-Match"))
-    if entry.sha256 in known or ANY in known:
+    if entry.etag in known or ANY in known:
         return HttpResponse(status=304, headers=headers)
     first, last, status = 0, entry.size_bytes - 1, 200
     if request.headers.get("If-Range", etag) == etag:

@@ -23,7 +23,8 @@ class EntryOut(Schema):
     size: int
     modified_at: datetime | None
     etag: str | None = Field(
-        description="SHA-256 of the content; null for folders, and in listings for very large files."
+        description="SHA-256 of the content; of files over the upload limit made of size, time and inode. "
+        "Null for folders, and in listings for large files that were not read yet."
     )
 
 
@@ -63,7 +64,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "type": entry.type,
         "size": entry.size_bytes,
         "modified_at": entry.modified_at,
-        "etag": entry.sha256,
+        "etag": entry.etag,
     }
 
 

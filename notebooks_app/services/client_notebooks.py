@@ -90,7 +90,7 @@ def read_notebook_now(project: Project, path: str) -> tuple[Entry, Notebook]:
         data = notebook_bytes(document)
         sha256, notebook = hashlib.sha256(data).hexdigest(), read_notebook(data)
     entry = store.entry(path)
-    return msgspec.structs.replace(entry, size_bytes=len(data), sha256=sha256), notebook
+    return msgspec.structs.replace(entry, size_bytes=len(data), sha256=sha256, etag=sha256), notebook
 
 
 def read_client_notebook(

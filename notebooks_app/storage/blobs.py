@@ -36,7 +36,8 @@ def _files() -> LocalFiles:
 
 
 def _locks() -> ProcessLocks:
-    return ProcessLocks(settings.DATA_DIR / "run" / "locks")
+    # Not those of the files: outputs are kept also while a project's disk makes its writers wait.
+    return ProcessLocks(settings.DATA_DIR / "run" / "blob-locks")
 
 
 def store_blob(data: bytes) -> str:

@@ -7,16 +7,15 @@ other backends come by configuration. The same contract suite runs over all of t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
-import msgspec
 from fsspec import AbstractFileSystem
 
-from notebooks_app.errors import DiskFull, Exists, HubError, Invalid, NotFound, Stale, TooLarge
+from notebooks_app.errors import DiskFull, Exists, HubError, Invalid, NotFound, Stale, TooLarge, Unavailable
 from notebooks_app.storage.entries import (
     Entry,
     EntryType,
@@ -26,6 +25,7 @@ from notebooks_app.storage.entries import (
     labelled,
     name_of,
     numbered,
+    unhashed_etag,
 )
 from notebooks_app.storage.failures import told_to_people
 from notebooks_app.storage.hashes import HashMemory
@@ -40,6 +40,7 @@ MAX_FILE_BYTES = 10 * 1024**3
 # A listing hashes what is quickly hashed; for the rest `etag` comes with the file itself.
 LISTING_HASH_BYTES = 8 * 1024 * 1024
 LISTING_HASH_TOTAL_BYTES = 64 * 1024 * 1024  # about 0.1 s, once
+MAX_LOOKS = 20  # of a conditional write at a file that others write too; each of them is a moment
 
 
 class ContentStore:
@@ -71,7 +72,7 @@ class ContentStore:
     # Looking
 
     def entry(self, path: str) -> Entry:
-        """The entry at `path`; '' is the project's folder. A file's `sha256` is set."""
+        """The entry at `path`; '' is the project's folder. A file's `sha256` is set if it is not over the limit."""
         with told_to_people():
             parts = self._tree.resolved(path)
             info = self._tree.info(parts)
@@ -142,15 +143,15 @@ class ContentStore:
 
     def read(self, path: str, *, max_bytes: int) -> tuple[Entry, bytes]:
         """All of a file, of one moment. Raises TooLarge beyond `max_bytes`."""
-        with self.open_file(path) as (entry, stream), told_to_people():
-            if entry.size_bytes > max_bytes:
-                raise TooLarge(
-                    f"This file has {entry.size_bytes / 1e6:.1f} MB; the limit is {max_bytes / 1e6:.1f} MB."
-                )
-            data = stream.read(max_bytes + 1)
-        # A kernel may have written between the hash and the read: what is answered must belong together.
-        sha256 = hashlib.sha256(data).hexdigest()
-        return msgspec.structs.replace(entry, sha256=sha256, size_bytes=len(data)), data
+        with told_to_people(), self._tree.open(self._tree.resolved(path)) as stream:
+            _, info = self._identity_and_info(stream, path)
+            size_bytes = int(info["size"] or 0)
+            data = stream.read(max_bytes + 1) if size_bytes <= max_bytes else b""
+        if max(size_bytes, len(data)) > max_bytes:
+            raise TooLarge(f"This file has {size_bytes / 1e6:.1f} MB; the limit is {max_bytes / 1e6:.1f} MB.")
+        # A kernel may have written meanwhile: what is answered must belong together.
+        shown = split_path(path, allows_hidden=True)
+        return entry_of(shown, {**info, "size": len(data)}, hashlib.sha256(data).hexdigest()), data
 
     # Changing
 
@@ -166,8 +167,8 @@ class ContentStore:
     ) -> Written:
         """Writes a whole file at once: readers see the old one or the new one, also after a power cut.
 
-        `if_match` writes only over the content with that SHA-256; `if_absent` only where nothing is. Folders on the
-        way are made.
+        `if_match` writes only over the content with that ETag; `if_absent` only where nothing is. Folders on the
+        way are made. What is there now is read for `if_match` alone, and before its lock is taken: nobody waits.
 
         Raises:
             Stale: the file is not the one of `if_match`; what was sent is kept beside it (`details.kept_as`), unless
@@ -181,19 +182,28 @@ class ContentStore:
             if not parts:
                 raise Invalid("That is a folder.", field="path")
             limit = self._max_file_bytes if max_bytes is None else min(max_bytes, self._max_file_bytes)
-            with (
-                self._staging.written(chunks, limit) as (staged, sha256),
-                self._locks.hold(self._tree.place(parts)),
-            ):
-                current = self._current_sha256(parts)
-                if current is None:
-                    self._check_new(parts)
-                if if_absent and current is not None:
-                    raise Exists(f"“{parts[-1]}” is there already.", etag=current)
-                if if_match is not None and current not in (if_match, sha256):
-                    kept_as = self._keep_beside(staged, parts) if keeps_refused else None
-                    raise Stale(etag=current, kept_as=kept_as)
-                self._publish(staged, parts, is_exclusive=if_absent)
+            with self._staging.written(chunks, limit) as (staged, sha256):
+                for _ in range(MAX_LOOKS):
+                    with (
+                        self._looked_at(path, parts, with_etag=if_match is not None) as (looked_at, etag),
+                        self._locks.hold(self._tree.place(parts)),
+                    ):
+                        current = self._identity_now(parts)
+                        if if_match is not None and current != looked_at:
+                            continue  # another file by now: which one?
+                        if current is None:
+                            self._check_new(parts)
+                        elif if_absent:
+                            raise Exists(f"“{parts[-1]}” is there already.")
+                        if if_match is not None and etag not in (if_match, sha256):
+                            kept_as = self._keep_beside(staged, parts) if keeps_refused else None
+                            raise Stale(etag=etag, kept_as=kept_as)
+                        self._publish(staged, parts, is_exclusive=if_absent)
+                        break
+                else:
+                    raise Unavailable(
+                        "This file changes all the time. Try again when nothing writes into it."
+                    )
             with self._tree.open(parts) as stream:
                 return Written(self._file_entry(path, stream), is_new=current is None)
 
@@ -245,10 +255,13 @@ class ContentStore:
             parts = self._tree.resolved(path, follows_last=False)
             if not parts:
                 raise NotFound
+            info = self._tree.info(parts)
+            size_bytes = self._tree.size_bytes(
+                parts, info
+            )  # before the lock: a folder may hold millions of files
             with self._locks.hold(self._tree.place(parts)):
                 info = self._tree.info(parts)
                 self._tree.files.makedirs(str(PurePosixPath(place).parent), exist_ok=True)
-                size_bytes = self._tree.size_bytes(parts, info)
                 self._tree.rename(self._tree.place(parts), place, is_exclusive=True)
         return info["type"] == "directory", size_bytes
 
@@ -271,11 +284,18 @@ class ContentStore:
     # From here on: the machinery
 
     def _file_entry(self, path: str, stream: BinaryIO) -> Entry:
-        shown = split_path(path, allows_hidden=True)
+        identity, info = self._identity_and_info(stream, path)
+        sha256 = None
+        if info["size"] <= self._max_file_bytes:
+            sha256 = self._hashes.hash_of(stream, identity, max_bytes=self._max_file_bytes)
+        etag = unhashed_etag(info) if sha256 is None else sha256
+        return entry_of(split_path(path, allows_hidden=True), info, sha256, etag)
+
+    def _identity_and_info(
+        self, stream: BinaryIO, path: str
+    ) -> tuple[tuple[int, ...] | None, dict[str, Any]]:
         identity, info = identity_and_info(stream)
-        if info is None:
-            info = self._tree.info(self._tree.resolved(path))
-        return entry_of(shown, info, self._hashes.hash_of(stream, identity))
+        return identity, self._tree.info(self._tree.resolved(path)) if info is None else info
 
     def _listed(self, shown: Parts, info: dict[str, Any], budget: int) -> Entry | None:
         """The entry to show for one name of a listing; None for what cannot be opened by its name."""
@@ -290,25 +310,44 @@ class ContentStore:
                 return None
             sha256 = None
             if info["type"] == "file":
+                if info["size"] > self._max_file_bytes:
+                    return entry_of(shown, info, None, unhashed_etag(info))
                 sha256 = self._hashes.known(info.get("identity"))
-                if sha256 is None and info["size"] <= min(LISTING_HASH_BYTES, budget):
+                limit = min(LISTING_HASH_BYTES, budget)
+                if sha256 is None and info["size"] <= limit:
                     with self._tree.open(self._tree.resolved("/".join(shown))) as stream:
-                        sha256 = self._hashes.hash_of(stream, identity_and_info(stream)[0])
+                        identity, _ = identity_and_info(stream)
+                        sha256 = self._hashes.hash_of(stream, identity, max_bytes=limit)
             return entry_of(shown, info, sha256)
         except (NotFound, FileNotFoundError, NotADirectoryError):
             return None  # gone meanwhile, or a link that leads out
         except PermissionError:
             return entry_of(shown, info, None)
 
-    def _current_sha256(self, parts: Parts) -> str | None:
-        """Hash of what is there now; None when nothing is. Raises IsADirectoryError."""
+    @contextmanager
+    def _looked_at(
+        self, path: str, parts: Parts, *, with_etag: bool
+    ) -> Iterator[tuple[Hashable | None, str | None]]:
+        """Identity and, if asked for, ETag of what is there now; None when nothing is. Raises IsADirectoryError.
+
+        The file stays open in the block: so long, no other one can get its inode and with it its identity.
+        """
+        identity = self._identity_now(parts)
         try:
-            with self._tree.open(parts) as stream:
-                return self._hashes.hash_of(stream, identity_and_info(stream)[0])
+            stream = self._tree.open(parts)
         except FileNotFoundError:
             if self._tree.info_or_none(parts) is not None:
                 raise
-            return None
+            yield None, None
+            return
+        with stream:
+            identity = identity_and_info(stream)[0] or identity
+            yield identity, self._file_entry(path, stream).etag if with_etag else None
+
+    def _identity_now(self, parts: Parts) -> Hashable | None:
+        """Another one whenever the file is another one or was written into; None when nothing is there."""
+        info = self._tree.info_or_none(parts)
+        return None if info is None else info.get("identity", (info["size"], info.get("created")))
 
     def _publish(self, staged: str, parts: Parts, *, is_exclusive: bool) -> None:
         self._tree.make_parent(parts)

@@ -16,7 +16,11 @@ EntryType = Literal["file", "folder", "notebook"]
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A file or folder. `sha256` is None for folders, and in listings for large files not hashed yet."""
+    """A file or folder.
+
+    `sha256` is None for folders, for files larger than the hub itself writes them, and in listings for large files
+    not hashed yet. `etag` is the same, but of files too large to hash made of size, time of change and inode.
+    """
 
     path: str
     name: str
@@ -24,6 +28,7 @@ class Entry(msgspec.Struct, frozen=True):
     size_bytes: int
     modified_at: datetime | None
     sha256: str | None
+    etag: str | None = None
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -31,8 +36,8 @@ class Written(msgspec.Struct, frozen=True):
     is_new: bool
 
 
-def entry_of(shown: Parts, info: dict[str, Any], sha256: str | None) -> Entry:
-    """From what a file system tells; `shown` is the path as people see it."""
+def entry_of(shown: Parts, info: dict[str, Any], sha256: str | None, etag: str | None = None) -> Entry:
+    """From what a file system tells; `shown` is the path as people see it. `etag` None is `sha256`."""
     name = shown[-1] if shown else ""
     is_folder = info["type"] == "directory"
     return Entry(
@@ -42,6 +47,7 @@ def entry_of(shown: Parts, info: dict[str, Any], sha256: str | None) -> Entry:
         size_bytes=0 if is_folder else int(info["size"] or 0),
         modified_at=modified_at_of(info),
         sha256=sha256,
+        etag=sha256 if etag is None else etag,
     )
 
 
@@ -62,7 +68,16 @@ def identity_and_info(stream: BinaryIO) -> tuple[tuple[int, ...] | None, dict[st
         found = os.fstat(stream.fileno())
     except (OSError, AttributeError):
         return None, None
-    return identity_of(found), {"type": "file", "size": found.st_size, "mtime": found.st_mtime}
+    identity = identity_of(found)
+    return identity, {"type": "file", "size": found.st_size, "mtime": found.st_mtime, "identity": identity}
+
+
+def unhashed_etag(info: dict[str, Any]) -> str:
+    """Of a file too large to hash: from its size, time of change in nanoseconds and inode."""
+    _, inode, size, mtime_ns, _ = info.get("identity") or (0, 0, info["size"], 0, 0)
+    if not mtime_ns and (modified_at := modified_at_of(info)) is not None:
+        mtime_ns = int(modified_at.timestamp() * 1e9)
+    return f"{size:x}-{mtime_ns:x}-{inode:x}"
 
 
 def labelled(name: str, label: str) -> str:

@@ -28,17 +28,24 @@ class HashMemory:
         with self._lock:
             return self._kept.get(identity)
 
-    def hash_of(self, stream: BinaryIO, identity: tuple[int, ...] | None) -> str:
-        """SHA-256 (hex) of all a stream holds, read from its beginning, where it is left again."""
+    def hash_of(self, stream: BinaryIO, identity: tuple[int, ...] | None, *, max_bytes: int) -> str | None:
+        """SHA-256 (hex) of all a stream holds, read from its beginning, where it is left again.
+
+        None when that is more than `max_bytes`, also when it grows meanwhile.
+        """
         known = self.known(identity)
         if known is not None:
             return known
         started_at = time.time()
         digest = hashlib.sha256()
+        size_bytes = 0
         stream.seek(0)
-        while chunk := stream.read(READ_BYTES):
+        while size_bytes <= max_bytes and (chunk := stream.read(READ_BYTES)):
+            size_bytes += len(chunk)
             digest.update(chunk)
         stream.seek(0)
+        if size_bytes > max_bytes:
+            return None
         sha256 = digest.hexdigest()
         if identity is not None and max(identity[-2:]) / 1e9 < started_at - MIN_AGE_S:
             with self._lock:

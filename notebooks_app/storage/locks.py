@@ -14,7 +14,7 @@ from typing import Protocol
 
 from notebooks_app.errors import Unavailable
 
-WAIT_S = 30.0  # the longest holder hashes one large file
+WAIT_S = 30.0  # holders rename a file and sync its folder; a busy disk takes seconds for that
 STRIPE_COUNT = 128  # lock files: two paths that share one wait for each other, harmlessly
 _POLL_S = 0.01
 

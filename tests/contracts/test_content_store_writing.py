@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import suppress
 
 import pytest
@@ -66,17 +66,17 @@ def test_of_many_conditional_writers_one_wins_and_nothing_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first = store.write("a", [b"start"]).entry.sha256 if condition == "if_match" else None
-    look = store._current_sha256
+    look = store._identity_now
     meeting = threading.Barrier(2)
 
-    def look_and_wait(parts: tuple[str, ...]) -> str | None:
+    def look_and_wait(parts: tuple[str, ...]) -> Hashable | None:
         # Two writers that are both between their look and their write meet here; a lock keeps them from it.
         current = look(parts)
         with suppress(threading.BrokenBarrierError):
             meeting.wait(0.5)
         return current
 
-    monkeypatch.setattr(store, "_current_sha256", look_and_wait)
+    monkeypatch.setattr(store, "_identity_now", look_and_wait)
     start = threading.Barrier(8)
     outcomes: list[str] = []
 
@@ -98,6 +98,20 @@ def test_of_many_conditional_writers_one_wins_and_nothing_is_lost(
     if condition == "if_match":
         kept = sorted(content(store, entry.path) for entry in store.list_folder(""))
         assert kept == [b"%d" % number for number in range(8)]
+
+
+def test_a_file_too_large_to_hash_has_an_etag_all_the_same(make_store: MakeStore) -> None:
+    make_store().write("a", [b"x" * 2000])
+    store = make_store(max_file_bytes=1000)
+    entry = store.entry("a")
+    assert entry.sha256 is None
+    assert entry.etag
+    assert store.list_folder("")[0].etag == entry.etag
+    with pytest.raises(Stale) as caught:
+        store.write("a", [b"new"], if_match=sha256(b"x" * 2000))
+    assert caught.value.details["etag"] == entry.etag
+    written = store.write("a", [b"new"], if_match=entry.etag)
+    assert written.entry.etag == written.entry.sha256 == sha256(b"new")
 
 
 def test_a_file_over_the_limit_is_refused_before_it_is_all_there(make_store: MakeStore) -> None:

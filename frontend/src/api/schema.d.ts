@@ -1907,7 +1907,7 @@ export interface components {
         EntryOut: {
             /**
              * Etag
-             * @description SHA-256 of the content; null for folders, and in listings for very large files.
+             * @description SHA-256 of the content; of files over the upload limit made of size, time and inode. Null for folders, and in listings for large files that were not read yet.
              */
             etag: string | null;
             /** Modified At */
