@@ -20,6 +20,7 @@ __all__ = [
     "Conflict",
     "DiskFull",
     "Exists",
+    "FolderTooLarge",
     "Forbidden",
     "HubError",
     "Invalid",
@@ -54,6 +55,10 @@ class NotANotebook(Invalid):
 
 class NotebookTooOld(Invalid):
     code = "notebook_too_old"
+
+
+class FolderTooLarge(TooLarge):
+    code = "folder_too_large"
 
 
 class NotebookTooLarge(TooLarge):

@@ -23,8 +23,10 @@ from notebooks_app.storage.project_files import content_store
 log = structlog.get_logger(__name__)
 
 LOOK_S = 1.0
-# Large folders are looked at less often: looking takes at most this share of a core.
+# Projects whose folders are large are looked at less often: looking takes at most this share of a core for each of
+# them, and for all together, as long as nobody waits longer than MAX_LOOK_S for those of others.
 MAX_SHARE = 0.03
+MAX_LOOK_S = 10.0
 TELL_S = 5.0
 MAX_FOLDERS = 200  # that one page watches
 
@@ -42,6 +44,7 @@ class FolderWatch:
         self._projects: dict[UUID, Project] = {}
         self._folders: dict[FolderListener, frozenset[FolderKey]] = {}
         self._seen: dict[FolderKey, int | None] = {}
+        self._next_look_s: dict[UUID, float] = {}  # by the clock of `time.monotonic`
         self._wanted_anew = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -60,6 +63,7 @@ class FolderWatch:
         self._folders.pop(listener, None)
         if not self._folders:
             self._projects.clear()
+            self._next_look_s.clear()
             self._seen.clear()
             if self._task is not None:
                 self._task.cancel()
@@ -70,24 +74,30 @@ class FolderWatch:
             self._wanted_anew.clear()
             took_s = await self.look()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted_anew.wait(), max(LOOK_S, took_s / MAX_SHARE))
+                pause_s = max(LOOK_S, min(took_s / MAX_SHARE, MAX_LOOK_S))
+                await asyncio.wait_for(self._wanted_anew.wait(), pause_s)
 
     async def look(self) -> float:
-        """Looks once and tells what changed; the seconds that looking took."""
+        """Looks once, where it is time to, and tells what changed; the seconds that looking took."""
         keys = frozenset().union(*self._folders.values())
         watched = {project_id for project_id, _ in keys}
         self._projects = {pk: project for pk, project in self._projects.items() if pk in watched}
         self._seen = {key: value for key, value in self._seen.items() if key in keys}
-        projects = dict(self._projects)
-        started_at = time.monotonic()
-        found = await asyncio.to_thread(_fingerprints, projects, keys)
-        took_s = time.monotonic() - started_at
+        now_s = time.monotonic()
+        self._next_look_s = {
+            pk: at_s for pk, at_s in self._next_look_s.items() if pk in watched and at_s > now_s
+        }
+        due = {key for key in keys if key[0] not in self._next_look_s or key not in self._seen}
+        found, took_by_project = await asyncio.to_thread(_fingerprints, dict(self._projects), due)
+        for project_id, took_s in took_by_project.items():
+            if took_s > LOOK_S * MAX_SHARE:
+                self._next_look_s[project_id] = time.monotonic() + took_s / MAX_SHARE
         changed = {key for key, value in found.items() if key not in self._seen or self._seen[key] != value}
         self._seen.update(found)
         for listener, folders in list(self._folders.items()):
             for _, folder in sorted(folders & changed):
                 await self._tell(listener, folder)
-        return took_s
+        return sum(took_by_project.values())
 
     async def _tell(self, listener: FolderListener, folder: str) -> None:
         try:
@@ -96,14 +106,20 @@ class FolderWatch:
             log.info("folder_change_not_told", kind=type(error).__name__)
 
 
-def _fingerprints(projects: dict[UUID, Project], keys: Iterable[FolderKey]) -> dict[FolderKey, int | None]:
+def _fingerprints(
+    projects: dict[UUID, Project], keys: Iterable[FolderKey]
+) -> tuple[dict[FolderKey, int | None], dict[UUID, float]]:
+    """Of the folders, and the seconds that took for each project."""
     found: dict[FolderKey, int | None] = {}
+    took_s: dict[UUID, float] = {}
     for project_id, folder in keys:
+        started_at = time.monotonic()
         try:
             found[(project_id, folder)] = content_store(projects[project_id]).fingerprint(folder)
         except (HubError, OSError):
             found[(project_id, folder)] = None
-    return found
+        took_s[project_id] = took_s.get(project_id, 0.0) + time.monotonic() - started_at
+    return found, took_s
 
 
 _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, FolderWatch] = WeakKeyDictionary()

@@ -91,7 +91,7 @@ class ContentStore:
             return 0
 
     def list_folder(self, path: str) -> list[Entry]:
-        """What is in a folder, folders first, then by name. Raises Invalid for a file."""
+        """What is in a folder, folders first, then by name. Raises Invalid for a file, FolderTooLarge."""
         with told_to_people():
             shown = split_path(path, allows_hidden=self._tree.allows_hidden)
             parts = self._tree.resolved(path)
@@ -107,7 +107,10 @@ class ContentStore:
         return sorted(entries, key=lambda entry: (entry.type != "folder", entry.name.casefold(), entry.name))
 
     def fingerprint(self, path: str) -> int | None:
-        """Of a folder: another number whenever something in it came, went or changed; None when it is not there."""
+        """Of a folder: another number whenever something in it came, went or changed.
+
+        None when it is not there, or has too many entries to be shown.
+        """
         try:
             with told_to_people():
                 found = self._tree.infos_in(self._tree.resolved(path))

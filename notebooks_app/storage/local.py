@@ -56,7 +56,8 @@ class LocalFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
         with self._folder(parts[:-1]) as folder:
             return _info(path, os.stat(parts[-1], dir_fd=folder, follow_symlinks=False))
 
-    def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
+    def ls(self, path: str, detail: bool = True, max_entries: int | None = None, **_: Any) -> list[Any]:
+        """All that is in a folder; of one with more than `max_entries`, so many and one: the rest is not read."""
         parts = _parts(path)
         found: list[Any] = []
         with self._folder(parts) as folder, os.scandir(folder) as entries:
@@ -66,6 +67,8 @@ class LocalFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
                     found.append(_info(name, entry.stat(follow_symlinks=False)) if detail else name)
                 except FileNotFoundError:
                     continue  # gone meanwhile
+                if max_entries is not None and len(found) > max_entries:
+                    break
         return found
 
     def _open(self, path: str, mode: str = "rb", **_: Any) -> io.BufferedIOBase:

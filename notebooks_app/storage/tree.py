@@ -7,9 +7,12 @@ from typing import Any, BinaryIO, cast
 
 from fsspec import AbstractFileSystem
 
-from notebooks_app.errors import NotFound
+from notebooks_app.errors import FolderTooLarge, NotFound
 from notebooks_app.storage.local import LocalFiles
 from notebooks_app.storage.paths import Parts, resolve_parts, split_path
+
+# Of one folder. A kernel may make millions of files; so many are told in about 0.3 s, with 10 MB of memory.
+MAX_ENTRIES = 20_000
 
 
 class ProjectTree:
@@ -47,8 +50,16 @@ class ProjectTree:
             return None
 
     def infos_in(self, parts: Parts) -> list[dict[str, Any]]:
-        """Of all that is in a folder."""
-        return cast("list[dict[str, Any]]", self.files.ls(self.place(parts), detail=True))
+        """Of all that is in a folder. Raises FolderTooLarge."""
+        options = {"max_entries": MAX_ENTRIES} if isinstance(self.files, LocalFiles) else {}
+        found = cast("list[dict[str, Any]]", self.files.ls(self.place(parts), detail=True, **options))
+        if len(found) > MAX_ENTRIES:
+            raise FolderTooLarge(
+                f"This folder has more than {MAX_ENTRIES:,} entries, too many to show. Move some of them into other "
+                "folders or delete them, from a notebook or a terminal of this project.",
+                max_entries=MAX_ENTRIES,
+            )
+        return found
 
     def size_bytes(self, parts: Parts, info: dict[str, Any]) -> int:
         """Of a file, or of all files in a folder."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from notebooks_app.errors import Exists, HubError, Invalid, NotFound
+from notebooks_app.errors import Exists, FolderTooLarge, HubError, Invalid, NotFound
+from notebooks_app.storage import tree
 from notebooks_app.storage.content_store import ContentStore
 from tests.contracts.content_stores import MakeStore, content, names, sha256, staged
 
@@ -39,6 +40,19 @@ def test_a_listing_has_folders_first_then_names_in_their_order(store: ContentSto
         store.write(path, [b"1"])
     assert names(store) == ["c", "z", "A.txt", "b.txt", "nb.ipynb"]
     assert store.list_folder("")[2].sha256 == sha256(b"1")
+
+
+def test_a_folder_with_too_many_entries_is_not_listed(
+    store: ContentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "MAX_ENTRIES", 2)
+    for name in "ab":
+        store.write(f"d/{name}", [b"1"])
+    assert names(store, "d") == ["a", "b"]
+    store.write("d/c", [b"1"])
+    with pytest.raises(FolderTooLarge):
+        store.list_folder("d")
+    assert content(store, "d/c") == b"1"
 
 
 def test_what_is_not_there_is_not_found(store: ContentStore) -> None:

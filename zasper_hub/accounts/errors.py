@@ -52,6 +52,7 @@ CODES: dict[str, CodeMeaning] = {
     "kernel_not_running": CodeMeaning(409, 4409, "The kernel is not running. Start it and try again."),
     "kernel_stopping": CodeMeaning(409, 4409, "The kernel is being stopped. Try again in a moment."),
     "too_large": CodeMeaning(413, 4413, "That is larger than this hub accepts."),
+    "folder_too_large": CodeMeaning(413, 4413, "The folder has more entries than this hub shows."),
     "notebook_too_large": CodeMeaning(413, 4413, "The notebook is larger than this hub opens."),
     "invalid": CodeMeaning(422, 4400, "A value is not acceptable."),
     "invalid_list": CodeMeaning(422, 4400, "Some lines of the list are not acceptable. Nothing was done."),

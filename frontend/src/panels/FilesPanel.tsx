@@ -32,8 +32,14 @@ export function FilesPanel({ project, actions }: { project: Project; actions: Fi
   /** Where new things go: the selected folder, or the folder of the selected file. */
   const place = selectedEntry === null ? "" : selectedEntry.type === "folder" ? selectedEntry.path : parentOf(selectedEntry.path);
 
+  const toggle = async (folder: string, isOpen: boolean): Promise<void> => {
+    await files.setOpen(folder, isOpen);
+    const refusal = isOpen ? files.refusalOf(folder) : null;
+    if (refusal) toastError(refusal);
+  };
+
   const open = (row: TreeRow<Entry>) => {
-    if (row.isBranch) void files.setOpen(row.id, !row.isOpen);
+    if (row.isBranch) void toggle(row.id, !row.isOpen);
     else actions.open(row.id);
   };
 
@@ -116,7 +122,7 @@ export function FilesPanel({ project, actions }: { project: Project; actions: Fi
           label="Files"
           onSelect={setSelected}
           onOpen={open}
-          onToggle={(id, isOpen) => void files.setOpen(id, isOpen)}
+          onToggle={(id, isOpen) => void toggle(id, isOpen)}
           onKey={handleKey}
           onContextMenu={(row, at) => openMenu(at, entryMenu(actions, row.item, isEditor), row.item.name)}
           onDragStart={

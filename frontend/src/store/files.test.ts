@@ -49,6 +49,29 @@ describe("ProjectFiles", () => {
     expect(files.entry("data/raw/y.csv")?.name).toBe("y.csv");
   });
 
+  test("a folder with too many entries is closed and says why, until it can be shown", async () => {
+    await files.refresh();
+    const refusal = { error: { code: "folder_too_large", message: "Too many entries.", details: {} } };
+    mock.hub.mockImplementationOnce(async () => Response.json(refusal, { status: 413 }));
+    await files.setOpen("data", true);
+    expect(files.refusalOf("data")?.message).toBe("Too many entries.");
+    expect([...files.openFolders.value]).toEqual([]);
+    await files.setOpen("data", true);
+    expect(files.refusalOf("data")).toBeNull();
+    expect([...files.openFolders.value]).toEqual(["data"]);
+  });
+
+  test("a project's own folder with too many entries says so, and comes back by a hint", async () => {
+    await files.refresh();
+    mock.hub.mockImplementationOnce(async () => Response.json({ error: { code: "folder_too_large", message: "Too many." } }, { status: 413 }));
+    await files.hint("");
+    expect(files.error.value?.message).toBe("Too many.");
+    expect(files.isLoaded.value).toBe(false);
+    await files.hint("");
+    expect(files.error.value).toBeNull();
+    expect(files.isLoaded.value).toBe(true);
+  });
+
   test("a hint for a folder nobody looked into costs no request", async () => {
     await files.refresh();
     const before = mock.requests.length;

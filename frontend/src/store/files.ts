@@ -11,6 +11,7 @@ export class ProjectFiles {
   readonly #folders = signal<ReadonlyMap<string, readonly Entry[]>>(new Map());
   readonly #open = signal<ReadonlySet<string>>(new Set());
   readonly #error = signal<HubError | null>(null);
+  readonly #refusals = new Map<string, HubError>();
   readonly #fetching = new Map<string, Promise<void>>();
   readonly #stale = new Set<string>();
   readonly #changeListeners = new Set<(folder: string) => void>();
@@ -36,6 +37,11 @@ export class ProjectFiles {
 
   entry(path: string): Entry | null {
     return this.entriesOf(parentOf(path))?.find((entry) => entry.path === path) ?? null;
+  }
+
+  /** Why a folder that is there cannot be shown: it has too many entries, say. */
+  refusalOf(folder: string): HubError | null {
+    return this.#refusals.get(folder) ?? null;
   }
 
   /** Every file that is known, for quick opening. */
@@ -82,7 +88,7 @@ export class ProjectFiles {
 
   /** A hint: something in `folder` changed. Fetches it if it is shown. */
   async hint(folder: string): Promise<void> {
-    if (this.#folders.peek().has(folder)) await this.load(folder);
+    if (folder === "" || this.#folders.peek().has(folder)) await this.load(folder);
     this.#tell(folder);
   }
 
@@ -153,13 +159,22 @@ export class ProjectFiles {
       try {
         const { entries } = await requestJson<Folder>(this.#api(folder));
         this.#folders.value = new Map(this.#folders.peek()).set(folder, sortEntries(entries));
+        this.#refusals.delete(folder);
         if (folder === "") this.#error.value = null;
       } catch (error) {
         if (!(error instanceof HubError)) throw error;
         if (folder === "") this.#error.value = error;
-        else if (error.status === 404) this.#forget(folder);
+        if (error.status === 413) this.#refuse(folder, error);
+        else if (folder !== "" && error.status === 404) this.#forget(folder);
       }
     } while (this.#stale.has(folder));
+  }
+
+  /** Closes a folder that is too large to be shown. */
+  #refuse(folder: string, error: HubError): void {
+    this.#refusals.set(folder, error);
+    this.#folders.value = new Map([...this.#folders.peek()].filter(([known]) => known !== folder));
+    this.#open.value = new Set([...this.#open.peek()].filter((open) => open !== folder));
   }
 
   /** Drops what is known of a path that is gone. */

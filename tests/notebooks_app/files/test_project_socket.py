@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -179,6 +180,40 @@ async def test_a_stranger_is_refused(cast: Cast, who: str) -> None:
     )
     is_open, code = await communicator.connect(timeout=DEADLINE_S)
     assert (is_open, code) == (False, 4403)
+
+
+async def test_a_project_that_takes_long_to_look_at_does_not_keep_the_others_waiting(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Project(team=cast.mallory.personal_team, slug="own", name="Own")
+    looked_at: list[object] = []
+    looks = {cast.project.pk: 0.0, other.pk: 3600.0}
+    clock_s = 1000.0
+
+    class Quiet:
+        async def folder_changed(self, folder: str) -> None: ...
+
+    class Store:
+        def __init__(self, project: Project) -> None:
+            self.project = project
+
+        def fingerprint(self, folder: str) -> int:
+            nonlocal clock_s
+            clock_s += looks[self.project.pk]
+            looked_at.append(self.project.pk)
+            return 1
+
+    monkeypatch.setattr(folder_watch, "content_store", Store)
+    monkeypatch.setattr(folder_watch, "time", SimpleNamespace(monotonic=lambda: clock_s))
+    watch = folder_watch.FolderWatch()
+    for project in (cast.project, other):
+        listener = Quiet()
+        watch._projects[project.pk] = project
+        watch._folders[listener] = frozenset({(project.pk, "")})
+    for _ in range(3):
+        await watch.look()
+    assert looked_at.count(cast.project.pk) == 3
+    assert looked_at.count(other.pk) == 1
 
 
 async def test_when_nobody_looks_nothing_runs(cast: Cast, connect: Connect) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from notebooks_app.jupyter import contents, contents_saving
 from notebooks_app.models import Checkpoint, Project, TrashedFile
+from notebooks_app.storage import tree
 from notebooks_app.storage.project_files import STAGING, content_store, data_files
 from tests.cast import Cast
 from tests.notebooks_app.jupyter.server import Server, body
@@ -207,6 +208,18 @@ def test_a_broken_part_leaves_the_ones_before(alice: Server, cast: Cast) -> None
     part(alice, "a.bin", 2, b"two")
     part(alice, "a.bin", -1, b"three")
     assert stored(cast, "a.bin") == b"onetwothree"
+
+
+def test_a_folder_with_too_many_entries_says_so(
+    alice: Server, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        content_store(cast.project).write(name, [b"x"])
+    monkeypatch.setattr(tree, "MAX_ENTRIES", 2)
+    refused = alice.get("")
+    assert refused.status_code == 413
+    assert "more than 2 entries" in json.loads(body(refused))["message"]
+    assert alice.get("a").status_code == 200
 
 
 def test_base64_is_decoded_over_the_borders_of_blocks(

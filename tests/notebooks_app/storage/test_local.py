@@ -16,7 +16,17 @@ from typing import Any
 
 import pytest
 
-from notebooks_app.errors import DiskFull, Exists, HubError, NotFound, Stale, TooLarge, Unavailable
+from notebooks_app.errors import (
+    DiskFull,
+    Exists,
+    FolderTooLarge,
+    HubError,
+    NotFound,
+    Stale,
+    TooLarge,
+    Unavailable,
+)
+from notebooks_app.storage import local, tree
 from notebooks_app.storage.content_store import ContentStore
 from notebooks_app.storage.hashes import HashMemory
 from notebooks_app.storage.local import LocalFiles
@@ -176,6 +186,31 @@ def test_a_known_hash_is_not_made_again(store: ContentStore, project: Path) -> N
         assert hashes.known(identity) == first
     with Path(os.devnull).open("rb") as stream:
         assert hashes.hash_of(stream, identity, max_bytes=0) == first
+
+
+def test_of_a_folder_with_too_many_entries_no_more_are_read(
+    store: ContentStore, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "MAX_ENTRIES", 3)
+    for name in "abc":
+        (project / name).touch()
+    assert len(store.list_folder("")) == 3
+    assert store.fingerprint("") is not None
+    for number in range(50):
+        (project / f"more{number}").touch()
+    looked_at = 0
+    info = local._info
+
+    def count(*given: Any) -> dict[str, Any]:
+        nonlocal looked_at
+        looked_at += 1
+        return info(*given)
+
+    monkeypatch.setattr(local, "_info", count)
+    with pytest.raises(FolderTooLarge, match="more than 3 entries"):
+        store.list_folder("")
+    assert looked_at <= 6
+    assert store.fingerprint("") is None
 
 
 def test_what_is_larger_than_allowed_is_not_hashed(project: Path) -> None:
