@@ -148,8 +148,9 @@ def _save_part(call: Call, path: str, body: dict[str, Any]) -> tuple[Entry, bool
     if number != LAST_PART:
         room = Room(call.project)
         replaced_bytes = 0 if current is None else current.size_bytes
-        size_bytes = upload.add(number, room.counted(blocks, replaced_bytes=replaced_bytes))
-        room.need(size_bytes - replaced_bytes)
+        # What waits for its last part is in nobody's project yet, and takes the room of one all the same.
+        waiting_bytes = upload.size_before(number) + upload.size_of_others()
+        size_bytes = upload.add(number, room.counted(blocks, replaced_bytes=replaced_bytes - waiting_bytes))
         name = path.rpartition("/")[2]
         shown = Entry(path, name, "file", size_bytes, timezone.now(), None)
         return shown, number == 1 and current is None

@@ -223,7 +223,7 @@ def _export(document: Document) -> bool:
                 [data],
                 if_match=document.file_sha256 if is_there else None,
                 if_absent=not is_there,
-                keeps_refused=False,
+                keeps_refused=lambda size_bytes: False,
             )
         except (Stale, Exists):
             return False

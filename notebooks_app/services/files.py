@@ -13,7 +13,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from notebooks_app.errors import HubError, NotFound
+from notebooks_app.errors import HubError, NotFound, Stale
 from notebooks_app.models import Project, TrashedFile
 from notebooks_app.services.documents import flush_under, follow_move
 from notebooks_app.services.file_hints import send_files_hint
@@ -43,14 +43,24 @@ def write_file(
     if_match: str | None = None,
     if_absent: bool = False,
 ) -> Written:
-    """Writes a file; see `ContentStore.write` for conditions and errors. Raises QuotaExceeded: it does not fit in."""
+    """Writes a file; see `ContentStore.write` for conditions and errors. Raises QuotaExceeded: it does not fit in.
+
+    A version that is refused as stale is kept beside the file only as far as there is room for both.
+    """
     store = content_store(project)
     replaced_bytes = store.size_bytes(path)
-    counted = Room(project).counted(chunks, replaced_bytes=replaced_bytes)
+    room = Room(project)
+    counted = room.counted(chunks, replaced_bytes=replaced_bytes)
     try:
-        written = store.write(path, counted, if_match=if_match, if_absent=if_absent)
+        written = store.write(
+            path, counted, if_match=if_match, if_absent=if_absent, keeps_refused=room.is_enough_for
+        )
         note_growth(project, files_bytes=written.entry.size_bytes - replaced_bytes)
         return written
+    except Stale as error:
+        kept_as = error.details["kept_as"]
+        note_growth(project, files_bytes=store.size_bytes(kept_as) if kept_as else 0)
+        raise
     finally:  # a refused version that was kept is new in the folder too
         send_files_hint(project.pk, _parent(path))
 

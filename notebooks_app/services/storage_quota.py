@@ -96,6 +96,14 @@ class Room:
         if grown_bytes > self._smallest(self._left):
             raise self._refusal(self._left, grown_bytes)
 
+    def is_enough_for(self, grown_bytes: int) -> bool:
+        """As `need`, for what is left out when it does not fit in."""
+        try:
+            self.need(grown_bytes)
+        except QuotaExceeded:
+            return False
+        return True
+
     def excess(self) -> QuotaExceeded | None:
         """What a kernel is told that goes on writing when there is more than there may be; None while there is not."""
         if self._left is None or self._smallest(self._left) >= 0:
@@ -104,7 +112,10 @@ class Room:
         return None if self._smallest(self._left) >= 0 else self._over(self._left)
 
     def counted(self, chunks: Iterable[bytes], *, replaced_bytes: int) -> Iterator[bytes]:
-        """The chunks, as long as there is room for them in place of so many bytes. Raises QuotaExceeded."""
+        """The chunks, as long as there is room for them in place of so many bytes. Raises QuotaExceeded.
+
+        `replaced_bytes` is negative when other bytes come on top.
+        """
         size_bytes = 0
         for chunk in chunks:
             size_bytes += len(chunk)
@@ -153,11 +164,7 @@ class Room:
 
 def is_full(project: Project) -> bool:
     """Whether the project may not grow at all: what the hub keeps by itself waits until it may."""
-    try:
-        Room(project).need(1)
-    except QuotaExceeded:
-        return True
-    return False
+    return not Room(project).is_enough_for(1)
 
 
 def measure_in_use(now: datetime, project_ids: Iterable[UUID] = ()) -> int:

@@ -7,7 +7,7 @@ other backends come by configuration. The same contract suite runs over all of t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Set
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -165,7 +165,7 @@ class ContentStore:
         *,
         if_match: str | None = None,
         if_absent: bool = False,
-        keeps_refused: bool = True,
+        keeps_refused: Callable[[int], bool] = lambda size_bytes: True,
         max_bytes: int | None = None,
     ) -> Written:
         """Writes a whole file at once: readers see the old one or the new one, also after a power cut.
@@ -175,7 +175,7 @@ class ContentStore:
 
         Raises:
             Stale: the file is not the one of `if_match`; what was sent is kept beside it (`details.kept_as`), unless
-                `keeps_refused` is false: then the caller has it still.
+                `keeps_refused`, asked for so many bytes, says no: then the caller has it still.
             Exists: `if_absent`, and something is there.
             Invalid: there is a folder, or the new name is none to use.
             TooLarge: over `max_bytes`.
@@ -185,30 +185,16 @@ class ContentStore:
             if not parts:
                 raise Invalid("That is a folder.", field="path")
             limit = self._max_file_bytes if max_bytes is None else min(max_bytes, self._max_file_bytes)
-            with self._staging.written(chunks, limit) as (staged, sha256):
-                for _ in range(MAX_LOOKS):
-                    with (
-                        self._looked_at(path, parts, with_etag=if_match is not None) as (looked_at, etag),
-                        self._locks.hold(self._tree.place(parts)),
-                    ):
-                        current = self._identity_now(parts)
-                        if if_match is not None and current != looked_at:
-                            continue  # another file by now: which one?
-                        if current is None:
-                            self._check_new(parts)
-                        elif if_absent:
-                            raise Exists(f"“{parts[-1]}” is there already.")
-                        if if_match is not None and etag not in (if_match, sha256):
-                            kept_as = self._keep_beside(staged, parts) if keeps_refused else None
-                            raise Stale(etag=etag, kept_as=kept_as)
-                        self._publish(staged, parts, is_exclusive=if_absent)
-                        break
-                else:
-                    raise Unavailable(
-                        "This file changes all the time. Try again when nothing writes into it."
-                    )
+            with self._staging.written(chunks, limit) as (staged, sha256, size_bytes):
+                accepted = None if if_match is None else {if_match, sha256}
+                try:
+                    is_new = self._put_in_place(staged, path, parts, accepted=accepted, if_absent=if_absent)
+                except Stale as error:
+                    if keeps_refused(size_bytes):
+                        error.details["kept_as"] = self._keep_beside(staged, parts)
+                    raise
             with self._tree.open(parts) as stream:
-                return Written(self._file_entry(path, stream), is_new=current is None)
+                return Written(self._file_entry(path, stream), is_new=is_new)
 
     def make_folder(self, path: str) -> Entry:
         """A new folder, and those on its way. Raises Exists when something has the name."""
@@ -326,6 +312,28 @@ class ContentStore:
             return None  # gone meanwhile, or a link that leads out
         except PermissionError:
             return entry_of(shown, info, None)
+
+    def _put_in_place(
+        self, staged: str, path: str, parts: Parts, *, accepted: Set[str] | None, if_absent: bool
+    ) -> bool:
+        """Makes the staged file the one at `parts`, if that has one of the ETags accepted; whether it is new there."""
+        for _ in range(MAX_LOOKS):
+            with (
+                self._looked_at(path, parts, with_etag=accepted is not None) as (looked_at, etag),
+                self._locks.hold(self._tree.place(parts)),
+            ):
+                current = self._identity_now(parts)
+                if accepted is not None and current != looked_at:
+                    continue  # another file by now: which one?
+                if current is None:
+                    self._check_new(parts)
+                elif if_absent:
+                    raise Exists(f"“{parts[-1]}” is there already.")
+                if accepted is not None and etag not in accepted:
+                    raise Stale(etag=etag, kept_as=None)
+                self._publish(staged, parts, is_exclusive=if_absent)
+                return current is None
+        raise Unavailable("This file changes all the time. Try again when nothing writes into it.")
 
     @contextmanager
     def _looked_at(

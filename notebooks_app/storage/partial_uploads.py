@@ -9,17 +9,19 @@ from contextlib import suppress
 from notebooks_app.errors import TooLarge
 from notebooks_app.storage.failures import told_to_people
 from notebooks_app.storage.project_files import STAGING, data_files
-from zasper_hub.accounts.errors import BadRequest
+from zasper_hub.accounts.errors import BadRequest, TooMany
 
 READ_BYTES = 1024 * 1024
+MAX_OPEN_UPLOADS = 20  # of one person: clients send a handful of files at once
 
 
 class PartialUpload:
-    """The parts of one upload, numbered from 1. A part sent twice replaces itself."""
+    """The parts of one upload by one person, numbered from 1. A part sent twice replaces itself."""
 
     def __init__(self, project_id: str, user_id: int, path: str, *, max_bytes: int) -> None:
-        name = hashlib.sha256(f"{project_id}\0{user_id}\0{path}".encode()).hexdigest()[:32]
-        self._folder = f"{STAGING}/parts-{name}"
+        name = hashlib.sha256(f"{project_id}\0{path}".encode()).hexdigest()[:32]
+        self._mark = f"{STAGING}/parts-{user_id}-"
+        self._folder = f"{self._mark}{name}"
         self._max_bytes = max_bytes
         self._files = data_files()
 
@@ -28,13 +30,19 @@ class PartialUpload:
 
         Raises:
             BadRequest: the part before is missing.
+            TooMany: the person has MAX_OPEN_UPLOADS others.
             TooLarge, DiskFull
         """
         with told_to_people():
             if number == 1:
+                if len(self._others()) >= MAX_OPEN_UPLOADS:
+                    raise TooMany(
+                        f"You have {MAX_OPEN_UPLOADS} unfinished uploads in parts. Finish or repeat one of them, "
+                        "or wait: what is left alone for a day is removed."
+                    )
                 self.discard()
                 self._files.makedirs(self._folder, exist_ok=True)
-            size_bytes = self._size_before(number)
+            size_bytes = self.size_before(number)
             place = f"{self._folder}/{number}"
             with suppress(FileNotFoundError):
                 self._files.rm(place)
@@ -76,7 +84,23 @@ class PartialUpload:
         with suppress(FileNotFoundError):
             self._files.rm(self._folder)
 
-    def _size_before(self, number: int) -> int:
+    def size_of_others(self) -> int:
+        """Bytes of all other uploads of the person that are not finished, in whatever project."""
+        total = 0
+        for folder in self._others():
+            with suppress(FileNotFoundError):  # finished meanwhile
+                total += self._files.walk_sizes(folder)
+        return total
+
+    def _others(self) -> list[str]:
+        try:
+            found = self._files.ls(STAGING, detail=False)
+        except FileNotFoundError:
+            return []
+        return [folder for folder in found if folder.startswith(self._mark) and folder != self._folder]
+
+    def size_before(self, number: int) -> int:
+        """Bytes of the parts before `number`. Raises BadRequest: one of them is missing."""
         total = 0
         for earlier in range(1, number):
             size_bytes = self._size_of(earlier)

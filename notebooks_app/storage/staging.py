@@ -21,8 +21,8 @@ class Staging:
         self._folder = folder
 
     @contextmanager
-    def written(self, chunks: Iterable[bytes], max_bytes: int) -> Iterator[tuple[str, str]]:
-        """`chunks` in a new file: its place, and the SHA-256. Raises TooLarge."""
+    def written(self, chunks: Iterable[bytes], max_bytes: int) -> Iterator[tuple[str, str, int]]:
+        """`chunks` in a new file: its place, the SHA-256 and the size in bytes. Raises TooLarge."""
         digest = hashlib.sha256()
         size_bytes = 0
         with self._new_place() as place:
@@ -35,7 +35,7 @@ class Staging:
                         )
                     digest.update(chunk)
                     stream.write(chunk)
-            yield place, digest.hexdigest()
+            yield place, digest.hexdigest(), size_bytes
 
     @contextmanager
     def copied(self, source: str) -> Iterator[str]:

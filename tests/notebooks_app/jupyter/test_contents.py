@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from notebooks_app.jupyter import contents, contents_saving
 from notebooks_app.models import Checkpoint, Project, TrashedFile
-from notebooks_app.storage import tree
+from notebooks_app.storage import partial_uploads, tree
 from notebooks_app.storage.project_files import STAGING, content_store, data_files
 from tests.cast import Cast
 from tests.notebooks_app.jupyter.server import Server, body
+from zasper_hub.accounts.quotas import Level, Quota
+from zasper_hub.accounts.services.quotas import set_quota
+
+
+@pytest.fixture(autouse=True)
+def no_unfinished_uploads() -> None:
+    """Another test's person may have had the same id."""
+    with suppress(FileNotFoundError):
+        data_files().rm(STAGING)
 
 
 @pytest.fixture
@@ -199,6 +209,32 @@ def test_an_upload_in_parts_is_not_larger_than_a_file_may_be(
     assert part(alice, "a.bin", 2, b"x" * 600).status_code == 413
     assert part(alice, "a.bin", -1, b"x" * 600).status_code == 413
     assert alice.get("a.bin").status_code == 404
+
+
+def test_parts_that_wait_for_their_last_one_take_room(alice: Server, cast: Cast) -> None:
+    set_quota(Level.SITE, Quota.PROJECT_STORAGE_BYTES, 10_000, actor=cast.admin)
+    assert part(alice, "a.bin", 1, b"x" * 6_000).status_code == 201
+    assert part(alice, "b.bin", 1, b"x" * 6_000).status_code == 429
+    assert part(alice, "a.bin", 2, b"x" * 6_000).status_code == 429
+    assert part(alice, "b.bin", 1, b"x" * 3_000).status_code == 201
+    assert part(alice, "a.bin", 1, b"x" * 6_000).status_code == 201  # again: it replaces itself
+    assert part(alice, "b.bin", -1, b"x" * 500).status_code == 200
+    assert part(alice, "a.bin", -1, b"x" * 100).status_code == 200
+    assert len(stored(cast, "a.bin")) == 6_100
+
+
+def test_a_person_has_a_few_unfinished_uploads_at_most(
+    alice: Server, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partial_uploads, "MAX_OPEN_UPLOADS", 2)
+    for name in ("a", "b", "a"):
+        assert part(alice, name, 1, b"x").status_code == 201
+    refused = part(alice, "c", 1, b"x")
+    assert refused.status_code == 429
+    assert "2 unfinished uploads" in json.loads(body(refused))["message"]
+    assert part(Server(cast, cast.bob), "c", 1, b"x").status_code == 201
+    assert part(alice, "a", -1, b"x").status_code == 200
+    assert part(alice, "c", 1, b"x").status_code == 201
 
 
 def test_a_broken_part_leaves_the_ones_before(alice: Server, cast: Cast) -> None:

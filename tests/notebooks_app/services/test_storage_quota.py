@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from notebooks_app.errors import QuotaExceeded
+from notebooks_app.errors import QuotaExceeded, Stale
 from notebooks_app.models import Project, ProjectMembership, ProjectStorage, Role
 from notebooks_app.selectors.storage import person_storage_bytes, storage_bytes_by_project
 from notebooks_app.services import files
@@ -55,6 +55,18 @@ def test_what_does_not_fit_in_is_refused_with_the_figures_and_leaves_nothing(cas
     incoming = settings.DATA_DIR / "projects" / ".incoming"
     assert not [path for path in incoming.iterdir() if path.is_file()]
     write(cast.project, "b", 2_000)
+
+
+def test_a_refused_version_is_kept_while_there_is_room_for_it(cast: Cast) -> None:
+    limit(cast, 10 * KIB)
+    write(cast.project, "a", 4_000)
+    measure(cast.project)
+    for kept in (True, False):
+        with pytest.raises(Stale) as caught:
+            files.write_file(cast.project, "a", [b"y" * 4_000], if_match="0" * 64)
+        assert (caught.value.details["kept_as"] is not None) is kept
+    assert len(content_store(cast.project).list_folder("")) == 2
+    assert used(cast.project) == measure(cast.project).total_bytes == 8_000
 
 
 def test_a_full_project_is_read_shrunk_moved_and_deleted_from(cast: Cast) -> None:

@@ -386,7 +386,7 @@ for number in range(30):
         entry, data = store.read("steps", max_bytes=10_000)
         try:
             step = b"%d.%d\\n" % (os.getpid(), number)
-            store.write("steps", [data + step], if_match=entry.sha256, keeps_refused=False)
+            store.write("steps", [data + step], if_match=entry.sha256, keeps_refused=lambda size_bytes: False)
             break
         except Stale:
             continue
