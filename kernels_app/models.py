@@ -117,7 +117,10 @@ class Kernel(models.Model):
 
 
 class KernelSession(models.Model):
-    """A Jupyter client's name for "this file with this kernel". Documents of the hub need none."""
+    """A Jupyter client's name for "this file with this kernel". Documents of the hub need none.
+
+    Several may have one path, as in Jupyter.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="kernel_sessions")
@@ -126,11 +129,6 @@ class KernelSession(models.Model):
     name = models.CharField(max_length=500, blank=True)
     type = models.CharField(max_length=50, default="notebook")
     created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["project", "path", "type"], name="one_session_a_path_and_type")
-        ]
 
 
 class RunState(models.TextChoices):

@@ -5,7 +5,7 @@ Source of bodies and status codes: Jupyter Server's REST API and its handlers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any
@@ -18,13 +18,15 @@ from kernels_app.bus.relay_envelopes import connections_key
 from kernels_app.errors import UnknownKernelspec
 from kernels_app.jupyter.bodies import optional_text, optional_uuid
 from kernels_app.models import LIVE_STATES, Kernel, KernelSession, KernelState
-from kernels_app.services.kernels import interrupt_live_kernel, restart_live_kernel, stop_kernel
-from kernels_app.services.project_kernels import (
+from kernels_app.selectors.kernels import STAYING_STATES
+from kernels_app.services.kernel_sessions import (
     change_session,
     close_session,
+    keep_document_session,
     open_session,
-    start_project_kernel,
 )
+from kernels_app.services.kernels import interrupt_live_kernel, restart_live_kernel, stop_kernel
+from kernels_app.services.project_kernels import start_project_kernel
 from kernels_app.services.readiness import wait_until_started
 from notebooks_app.jupyter.contents_models import moment
 from notebooks_app.jupyter.endpoints import Call, Endpoint, JupyterError, answer, no_content
@@ -104,12 +106,12 @@ def restart(call: Call, kernel_id: str) -> HttpResponseBase:
 @all_sessions.on("GET", Need.VIEWER, Scope.READ)
 def list_sessions(call: Call) -> HttpResponseBase:
     counts = _connection_counts()
-    found = [_session_model(item, counts) for item in _live_sessions(call).order_by("created_at")]
-    named = {item["kernel"]["id"] for item in found}
-    for kernel in _live_kernels(call).exclude(document=None).order_by("created_at"):
-        if str(kernel.pk) not in named:
-            found.append(_document_session_model(kernel, counts))
-    return answer(found)
+    rows = list(_live_sessions(call).order_by("created_at"))
+    own = _document_sessions(call, rows)
+    return answer(
+        [_session_model(row, counts) for row in rows]
+        + [_document_session_model(session_id, kernel, counts) for session_id, kernel in own.items()]
+    )
 
 
 @all_sessions.on("POST", Need.EDITOR, Scope.RUN)
@@ -145,7 +147,7 @@ def show_session(call: Call, session_id: str) -> HttpResponseBase:
     return answer(
         _session_model(found, counts)
         if isinstance(found, KernelSession)
-        else _document_session_model(found, counts)
+        else _document_session_model(UUID(session_id), found, counts)
     )
 
 
@@ -156,10 +158,7 @@ def patch_session(call: Call, session_id: str) -> HttpResponseBase:
     kernel = body.get("kernel")
     kernel = kernel if isinstance(kernel, Mapping) else {}
     if isinstance(found, Kernel):  # a document's own: it gets a row of its own to be changed
-        assert found.document is not None
-        found = open_session(
-            user=call.user, project=call.project, path=found.document.path, kernel_id=found.pk
-        )
+        found = keep_document_session(found, UUID(session_id))
     with _unknown_kernelspec_told(kernel):
         changed = change_session(
             found,
@@ -205,10 +204,8 @@ def _unknown_kernelspec_told(kernel: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _live_kernels(call: Call) -> QuerySet[Kernel]:
-    return (
-        Kernel.objects.filter(project=call.project, state__in=LIVE_STATES)
-        .exclude(state=KernelState.STOPPING)
-        .select_related("document")
+    return Kernel.objects.filter(project=call.project, state__in=STAYING_STATES).select_related(
+        "document", "project"
     )
 
 
@@ -225,20 +222,37 @@ def live_kernel_of(call: Call, kernel_id: str) -> Kernel:
 
 
 def _live_sessions(call: Call) -> QuerySet[KernelSession]:
-    return (
-        KernelSession.objects.filter(project=call.project, kernel__state__in=LIVE_STATES)
-        .exclude(kernel__state=KernelState.STOPPING)
-        .select_related("kernel", "project")
-    )
+    return KernelSession.objects.filter(
+        project=call.project, kernel__state__in=STAYING_STATES
+    ).select_related("kernel", "project")
+
+
+def _document_sessions(call: Call, rows: Iterable[KernelSession]) -> dict[UUID, Kernel]:
+    """Sessions that documents of the hub have of their own, by their ids: kernels that no row names.
+
+    The id is the document's; the kernel's, if a row has that one (it was the document's, and has moved on).
+    """
+    named = {row.kernel_id for row in rows}
+    taken = {row.pk for row in rows}
+    found = {}
+    for kernel in _live_kernels(call).exclude(document=None).order_by("created_at"):
+        if kernel.pk not in named and kernel.document_id is not None:
+            found[kernel.pk if kernel.document_id in taken else kernel.document_id] = kernel
+    return found
 
 
 def _session(call: Call, session_id: str) -> KernelSession | Kernel:
-    """A session, or the kernel of a document whose own session it is (named by the document's id)."""
+    """A session, or the kernel of a document whose own session it is."""
     try:
         key = UUID(session_id)
     except ValueError as error:
         raise JupyterError(404, f"Session not found: session_id={session_id[:100]!r}") from error
-    found = _live_sessions(call).filter(pk=key).first() or _live_kernels(call).filter(document_id=key).first()
+    rows = {row.pk: row for row in _live_sessions(call)}
+    found = (
+        rows.get(key)
+        or _document_sessions(call, rows.values()).get(key)
+        or _live_kernels(call).filter(document_id=key).first()  # listed so before a row named its kernel
+    )
     if found is None:
         raise JupyterError(404, f"Session not found: session_id={session_id[:100]!r}")
     return found
@@ -264,11 +278,11 @@ def _session_model(session: KernelSession, counts: Mapping[str, bytes]) -> dict[
     )
 
 
-def _document_session_model(kernel: Kernel, counts: Mapping[str, bytes]) -> dict[str, Any]:
+def _document_session_model(session_id: UUID, kernel: Kernel, counts: Mapping[str, bytes]) -> dict[str, Any]:
     assert kernel.document is not None
     path = kernel.document.path
     name = PurePosixPath(path).name
-    return _model(str(kernel.document.pk), path, name, "notebook", _kernel_model(kernel, counts))
+    return _model(str(session_id), path, name, "notebook", _kernel_model(kernel, counts))
 
 
 def _model(key: str, path: str, name: str, kind: str, kernel: dict[str, Any]) -> dict[str, Any]:

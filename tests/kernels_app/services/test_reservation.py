@@ -15,8 +15,9 @@ from kernels_app.bus.envelopes import Limits, StartKernel
 from kernels_app.bus.memory_store import MemoryStore
 from kernels_app.errors import QuotaExceeded, UnknownKernelspec
 from kernels_app.models import LIVE_STATES, DailyUsage, Kernel, KernelState
+from kernels_app.services.kernel_sessions import open_session
 from kernels_app.services.kernels import start_kernel, switch_kernelspec
-from kernels_app.services.project_kernels import open_session, start_project_kernel
+from kernels_app.services.project_kernels import start_project_kernel
 from notebooks_app.models import Project, ProjectMembership, Role
 from tests.cast import Cast, make_cast
 from tests.kernels_app.documents import make_document
