@@ -20,6 +20,7 @@ from kernels_app.services.reservation import permitted, reserve
 from kernels_app.services.waiting import node_loads, wants_of
 from notebooks_app.models import Project
 from notebooks_app.services.file_hints import send_kernels_hint
+from notebooks_app.storage.project_files import content_store
 from zasper_hub.accounts.models import User
 from zasper_hub.accounts.selectors.quotas import effective_quotas
 
@@ -55,7 +56,9 @@ def start_project_kernel(
     path: str = "",
     environment: Mapping[str, object] | None = None,
 ) -> Kernel:
-    """A new kernel without a document, in the folder of `path`; the one with this id, if it is there and alive.
+    """A new kernel without a document, in the folder `path` or the nearest above it.
+
+    The kernel with this id, if it is there and alive.
 
     Raises:
         Conflict: the id was used before.
@@ -64,7 +67,7 @@ def start_project_kernel(
     nodes = nodes_up()
     name = kernelspec_name or default_kernelspec(permitted(nodes, effective_quotas(user, project.team)))
     variables = allowed_environment(environment or {})
-    folder = _folder(path)
+    folder = nearest_folder(project, path)
     loads = node_loads(nodes)
     check_possible(loads, Want(name))
     with transaction.atomic():
@@ -98,12 +101,18 @@ def start_project_kernel(
     return kernel
 
 
-def _folder(path: str) -> str:
-    """The folder of a file in the project, "" for its top. What leaves the project is refused by the node too."""
-    if len(path) > MAX_PATH_CHARS or "\0" in path:
+def nearest_folder(project: Project, path: str) -> str:
+    """The folder in which a kernel for this path starts: the path itself or the nearest above it that is there.
+
+    "" for the project's own. Raises Invalid, Unavailable.
+    """
+    parts = PurePosixPath(path.strip("/")).parts
+    if len(path) > MAX_PATH_CHARS or "\0" in path or ".." in parts:
         raise Invalid("The path is not acceptable.")
-    folder = PurePosixPath(path.strip("/")).parent
-    if ".." in folder.parts:
-        raise Invalid("The path is not acceptable.")
-    text = str(folder)
-    return "" if text == "." else text
+    store = content_store(project)
+    found = ""
+    for part in parts:  # downwards: what is in no folder is none
+        if not store.is_folder(f"{found}/{part}".lstrip("/")):
+            break
+        found = f"{found}/{part}".lstrip("/")
+    return found

@@ -81,6 +81,14 @@ class ContentStore:
             with self._tree.open(parts) as stream:
                 return self._file_entry(path, stream)
 
+    def is_folder(self, path: str) -> bool:
+        """Also false when nothing is there, or the path is none. Nothing is read."""
+        try:
+            with told_to_people():
+                return bool(self._tree.info(self._tree.resolved(path))["type"] == "directory")
+        except NotFound:
+            return False
+
     def size_bytes(self, path: str) -> int:
         """Bytes of a file, or of all files in a folder; 0 when nothing is there. Nothing is read."""
         try:
