@@ -83,6 +83,9 @@ class Kernel(models.Model):
         max_length=1000, blank=True, help_text="Where it starts, in the project; without a document."
     )
     environment = models.JSONField(default=dict, blank=True, help_text="Variables it was asked to have.")
+    session_file = models.CharField(
+        max_length=1600, blank=True, help_text="For `JPY_SESSION_NAME`, in the project; without a document."
+    )
     # What it may use, and what it so reserves of its person's quotas; empty: as much as there is.
     memory_limit_bytes = models.BigIntegerField(null=True, blank=True)
     cpu_limit_cores = models.FloatField(null=True, blank=True)

@@ -45,7 +45,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="t"):
 
 
 class StartKernel(Command, frozen=True, kw_only=True, tag="start"):
-    """`project_path` is relative to the node's projects root; `cwd` relative to the project."""
+    """`project_path` is relative to the node's projects root; `cwd` and `session_file` relative to the project."""
 
     kernelspec_name: str
     project_path: str
@@ -54,6 +54,7 @@ class StartKernel(Command, frozen=True, kw_only=True, tag="start"):
     limits: Limits
     document_id: DocumentId | None = None
     log_generation: int = 0
+    session_file: str = ""
 
 
 class StopKernel(Command, frozen=True, kw_only=True, tag="stop"):

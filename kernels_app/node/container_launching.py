@@ -16,11 +16,16 @@ from kernels_app.bus.envelopes import KernelSpecInfo, StartKernel
 from kernels_app.bus.identifiers import KernelId
 from kernels_app.bus.terminals import StartTerminal
 from kernels_app.node.connection import Connection
-from kernels_app.node.environment import IPYTHON_CONFIG, IPYTHON_FOLDER, container_environment
+from kernels_app.node.environment import (
+    IPYTHON_CONFIG,
+    IPYTHON_FOLDER,
+    container_environment,
+    with_session_file,
+)
 from kernels_app.node.kernelspecs import Kernelspecs, UnknownKernelspec, kernel_transport
 from kernels_app.node.launching import Launcher, LaunchRefused, PreparedLaunch
 from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
-from kernels_app.node.provisioners.docker import ContainerLaunch, DockerProvisioner
+from kernels_app.node.provisioners.docker import PROJECT, ContainerLaunch, DockerProvisioner
 from kernels_app.node.provisioners.engine import KERNEL_LABEL, Engine, EngineError
 from kernels_app.node.provisioners.terminal_base import TerminalPlan
 from kernels_app.node.provisioners.terminal_docker import DockerTerminal
@@ -106,7 +111,8 @@ class ContainerLauncher(Launcher):
         plan = LaunchPlan(
             command=_command(spec),
             environment=container_environment(
-                requested=command.environment, cpu_cores=command.limits.cpu_cores
+                requested=with_session_file(command.environment, command.session_file, Path(PROJECT)),
+                cpu_cores=command.limits.cpu_cores,
             ),
             cwd=cwd,
             connection_file=Path("{connection_file}"),

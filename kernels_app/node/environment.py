@@ -29,6 +29,9 @@ _REFUSED_PREFIXES = ("LD_", "DYLD_", "ZASPER_", "BASH_FUNC_")
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
+SESSION_FILE = "JPY_SESSION_NAME"
+
+
 class RefusedVariable(Exception):
     """A variable that a request may not set."""
 
@@ -77,6 +80,16 @@ def container_environment(*, requested: Mapping[str, str], cpu_cores: float | No
     made = {"HOME": "/home/kernel", "LANG": "C.UTF-8", "PATH": f"/opt/kernel/bin:{_SYSTEM_PATH}"}
     made["IPYTHONDIR"] = IPYTHON_FOLDER
     return {**made, **_thread_counts(cpu_cores), **requested}
+
+
+def with_session_file(requested: Mapping[str, str], session_file: str, project: Path) -> Mapping[str, str]:
+    """With the path of the kernel's notebook, as Jupyter Server gives it. `project`: its folder as the kernel sees it.
+
+    A value that was asked for stays. A name that no variable can have is left out.
+    """
+    if not session_file or SESSION_FILE in requested or not _ONE_LINE.match(session_file):
+        return requested
+    return {**requested, SESSION_FILE: str(project / session_file)}
 
 
 def _check(requested: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ from kernels_app.bus.envelopes import StartKernel
 from kernels_app.bus.identifiers import KernelId
 from kernels_app.bus.terminals import StartTerminal
 from kernels_app.node.connection import Connection, ipc_connection, tcp_connection
-from kernels_app.node.environment import IPYTHON_CONFIG, kernel_environment
+from kernels_app.node.environment import IPYTHON_CONFIG, kernel_environment, with_session_file
 from kernels_app.node.kernelspecs import Kernelspecs, kernel_transport
 from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
 from kernels_app.node.provisioners.terminal_base import TerminalPlan
@@ -64,11 +64,12 @@ class Launcher:
         """Raises UnknownKernelspec, RefusedVariable or LaunchRefused."""
         spec = self.kernelspecs.spec(command.kernelspec_name)
         connection_file = self._connection_file(command.kernel_id)
+        project = self._folder(command.project_path, "")
         plan = LaunchPlan(
             command=self.kernelspecs.command(spec, connection_file),
             environment=kernel_environment(
                 node_environment=self._node_environment,
-                requested=command.environment,
+                requested=with_session_file(command.environment, command.session_file, project),
                 kernel_python=self.kernelspecs.kernel_python,
                 ipython_folder=self._ipython_folder,
                 cpu_cores=command.limits.cpu_cores,

@@ -13,11 +13,16 @@ from kernels_app.bus.envelopes import StartKernel
 from kernels_app.bus.identifiers import KernelId
 from kernels_app.bus.terminals import StartTerminal
 from kernels_app.node.connection import PORT_NAMES, Connection
-from kernels_app.node.environment import IPYTHON_CONFIG, IPYTHON_FOLDER, sandbox_environment
+from kernels_app.node.environment import (
+    IPYTHON_CONFIG,
+    IPYTHON_FOLDER,
+    sandbox_environment,
+    with_session_file,
+)
 from kernels_app.node.kernelspecs import Kernelspecs, kernel_transport
 from kernels_app.node.launching import Launcher, LaunchRefused, PreparedLaunch
 from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
-from kernels_app.node.provisioners.bubblewrap import RUN_FOLDER
+from kernels_app.node.provisioners.bubblewrap import PROJECT, RUN_FOLDER
 from kernels_app.node.provisioners.sandbox import Attended, SandboxLaunch, SandboxProvisioner
 from kernels_app.node.provisioners.terminal_base import TerminalPlan
 from kernels_app.node.zeromq import attendant
@@ -80,7 +85,7 @@ class SandboxLauncher(Launcher):
             ),
             environment=sandbox_environment(
                 node_environment=self._node_environment,
-                requested=command.environment,
+                requested=with_session_file(command.environment, command.session_file, Path(PROJECT)),
                 kernel_python=self.kernelspecs.kernel_python,
                 cpu_cores=command.limits.cpu_cores,
             ),

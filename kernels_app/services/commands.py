@@ -56,6 +56,7 @@ def send_start(kernel: Kernel) -> None:
         limits=limits_of(kernel),
         document_id=None if document is None else DocumentId(str(document.pk)),
         log_generation=kernel.log_generation,
+        session_file=kernel.session_file if document is None else document.path,
     )
     publications.append(command_publication(kernel.node_id, command))
     write_or_leave("start", kernel.pk, publications)

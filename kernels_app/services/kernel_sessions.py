@@ -61,6 +61,7 @@ def open_session(
             kernelspec_name=kernelspec_name,
             kernel_id=kernel_id,
             path=path,
+            session_name=name,
             environment=environment,
         )
     session_id = document.pk if document is not None and kernel.document_id == document.pk else None
@@ -122,7 +123,11 @@ def change_session(
         session.kernel = found
     elif is_new:
         session.kernel = start_project_kernel(
-            user=user, project=session.project, kernelspec_name=kernelspec_name, path=session.path
+            user=user,
+            project=session.project,
+            kernelspec_name=kernelspec_name,
+            path=session.path,
+            session_name=session.name,
         )
     with transaction.atomic():
         _lock(session.project)

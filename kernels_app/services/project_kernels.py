@@ -54,11 +54,12 @@ def start_project_kernel(
     kernelspec_name: str | None = None,
     kernel_id: UUID | None = None,
     path: str = "",
+    session_name: str | None = None,
     environment: Mapping[str, object] | None = None,
 ) -> Kernel:
     """A new kernel without a document, in the folder `path` or the nearest above it.
 
-    The kernel with this id, if it is there and alive.
+    The kernel with this id, if it is there and alive. `session_name`: of the session that it is started for, if any.
 
     Raises:
         Conflict: the id was used before.
@@ -82,6 +83,7 @@ def start_project_kernel(
                     kernelspec_name=name,
                     folder=folder,
                     environment=variables,
+                    session_file=_session_file(folder, path, session_name),
                     memory_limit_bytes=limits.memory_bytes,
                     cpu_limit_cores=limits.cpu_cores,
                     process_limit=limits.process_count,
@@ -99,6 +101,13 @@ def start_project_kernel(
         place_or_queue(kernel, want, loads)
         send_kernels_hint(project.pk)
     return kernel
+
+
+def _session_file(folder: str, path: str, session_name: str | None) -> str:
+    """As Jupyter has it: of this name in the kernel's folder; without a name the session's path."""
+    if session_name is None:
+        return ""
+    return str(PurePosixPath(folder, session_name)) if session_name else path
 
 
 def nearest_folder(project: Project, path: str) -> str:

@@ -10,8 +10,10 @@ from django.conf import settings
 from kernels_app.bus.envelopes import StartKernel
 from kernels_app.bus.memory_store import MemoryStore
 from kernels_app.models import Kernel
+from kernels_app.services.kernels import start_kernel
 from notebooks_app.storage.project_files import content_store, project_folder
 from tests.cast import Cast
+from tests.kernels_app.documents import make_document
 from tests.kernels_app.scripted_node import ScriptedNode
 from tests.notebooks_app.jupyter.server import Server
 
@@ -70,3 +72,35 @@ def test_the_nearest_folder_there_is(bob: Server, node: ScriptedNode, path: str,
         made = bob.call("POST", "api/sessions", {"path": path, "type": "console"})
         assert (made.status_code, made.json()["path"]) == (201, path)
         assert node.command(StartKernel).cwd == folder
+
+
+@pytest.mark.parametrize(
+    ("asked", "session_file"),
+    [
+        ({"path": "work/a.ipynb", "name": "a.ipynb"}, "work/a.ipynb"),
+        ({"path": "work/5c2b3c1e", "name": "a.ipynb"}, "work/a.ipynb"),
+        ({"path": "a.ipynb", "name": "a.ipynb"}, "a.ipynb"),
+        ({"path": "gone/a.ipynb", "name": "a.ipynb"}, "a.ipynb"),
+        ({"path": "work/a.ipynb"}, "work/a.ipynb"),
+        ({"path": "work/a.ipynb", "name": "/home/bob/a.ipynb"}, "/home/bob/a.ipynb"),
+    ],
+)
+def test_the_kernel_of_a_session_is_told_its_file(
+    bob: Server, node: ScriptedNode, asked: dict[str, str], session_file: str
+) -> None:
+    made = bob.call("POST", "api/sessions", {"type": "console", **asked}).json()
+    assert node.command(StartKernel).session_file == session_file
+    bob.call("PATCH", f"api/sessions/{made['id']}", {"path": "b", "name": "b", "kernel": {"name": "deno"}})
+    [start] = [command for command in node.commands() if isinstance(command, StartKernel)]
+    assert start.session_file == "b"
+
+
+def test_the_kernel_of_a_document_is_told_its_path(cast: Cast, node: ScriptedNode) -> None:
+    document = make_document(cast, "1", path="deep/b.ipynb")
+    start_kernel(user=cast.bob, document=document)
+    assert node.command(StartKernel).session_file == "deep/b.ipynb"
+
+
+def test_a_kernel_without_a_session_is_told_none(bob: Server, node: ScriptedNode) -> None:
+    bob.call("POST", "api/kernels", {"path": "work"})
+    assert node.command(StartKernel).session_file == ""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from kernels_app.bus.envelopes import Limits, StartKernel
+from kernels_app.bus.identifiers import KernelId
 from kernels_app.node.endings import (
     MAX_REASON_CHARS,
     exit_reason,
@@ -15,7 +18,7 @@ from kernels_app.node.endings import (
     memory_reason,
     without_folders,
 )
-from kernels_app.node.environment import RefusedVariable, kernel_environment
+from kernels_app.node.environment import RefusedVariable, kernel_environment, with_session_file
 from kernels_app.node.kernelspecs import (
     Kernelspecs,
     UnknownKernelspec,
@@ -23,6 +26,8 @@ from kernels_app.node.kernelspecs import (
     kernelspec_folders,
     write_deno_kernelspec,
 )
+from kernels_app.node.launching import Launcher
+from kernels_app.node.provisioners.base import NodeProvisioner
 
 
 def write_spec(folder: Path, name: str, content: object) -> None:
@@ -106,6 +111,42 @@ def environment(**requested: str) -> dict[str, str]:
         ipython_folder=Path("/run/ipython"),
         cpu_cores=1.5,
     )
+
+
+@pytest.mark.parametrize("session_file", ["", "a\nb.ipynb", "a\0b", "a\r"])
+def test_a_notebook_whose_name_no_variable_can_have_is_not_named(session_file: str) -> None:
+    assert with_session_file({"A": "b"}, session_file, Path("/project")) == {"A": "b"}
+
+
+def test_a_kernel_is_told_its_notebook_unless_a_client_says_another() -> None:
+    made = with_session_file({}, "a b/ä.ipynb", Path("/project"))
+    assert environment(**made)["JPY_SESSION_NAME"] == "/project/a b/ä.ipynb"
+    asked = {"JPY_SESSION_NAME": "mine.ipynb"}
+    assert with_session_file(asked, "a.ipynb", Path("/project")) == asked
+
+
+def test_a_process_sees_its_notebook_in_the_projects_folder(tmp_path: Path) -> None:
+    write_spec(tmp_path / "specs", "py", {"argv": ["python", "-m", "x"], "display_name": "P"})
+    launcher = Launcher(
+        kernelspecs=specs(tmp_path / "specs"),
+        projects_root=tmp_path / "projects",
+        run_dir=tmp_path / "run",
+        make_provisioner=lambda kernel_id, spec: cast("NodeProvisioner", None),
+        node_environment={},
+    )
+    (tmp_path / "projects" / "p" / "work").mkdir(parents=True)
+    command = StartKernel(
+        fence=1,
+        kernel_id=KernelId("k"),
+        kernelspec_name="py",
+        project_path="p",
+        cwd="work",
+        environment={},
+        limits=Limits(),
+        session_file="work/a.ipynb",
+    )
+    plan = launcher.prepare(command).plan
+    assert plan.environment["JPY_SESSION_NAME"] == str(plan.cwd / "a.ipynb")
 
 
 def test_a_kernel_gets_a_path_a_home_and_nothing_of_the_hub() -> None:

@@ -65,8 +65,9 @@ async def test_a_notebook_runs_writes_its_project_and_says_where_it_is(
     node: RunningNode, tmp_path: Path
 ) -> None:
     notebook = node.notebook()
-    await notebook.start()
+    await notebook.start(session_file="work/a.ipynb")
     assert await ran(notebook, "import os; print(os.getcwd(), os.environ['HOME'])") == "/project /home/kernel"
+    assert await ran(notebook, "print(os.environ['JPY_SESSION_NAME'])") == "/project/work/a.ipynb"
     await ran(notebook, "open('made.txt', 'w').write('by a kernel')")
     assert (tmp_path / "n/projects/project/made.txt").read_text() == "by a kernel"
     assert await ran(notebook, "import sys, numpy; print(numpy.arange(3).sum())") == "3"
