@@ -158,6 +158,14 @@ def follow_move(project: Project, source: str, target: str) -> None:
         served.save(update_fields=["path"])
 
 
+def forget_checkpoints(project: Project, path: str) -> None:
+    """Of a file that is deleted, and of those in a folder: a new file of the name does not get them.
+
+    The copies themselves go a day later (`checkpoints.forget_unused_checkpoints`).
+    """
+    Checkpoint.objects.filter(_at_or_below(project, path)).delete()
+
+
 def close_sockets(document: Document, error: HubError) -> None:
     """Ends every socket of the document with the error's close code, once the transaction is committed."""
     publication = topic_publication(

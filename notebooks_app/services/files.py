@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from notebooks_app.errors import HubError, NotFound, Stale
 from notebooks_app.models import Project, TrashedFile
-from notebooks_app.services.documents import flush_under, follow_move
+from notebooks_app.services.documents import flush_under, follow_move, forget_checkpoints
 from notebooks_app.services.file_hints import send_files_hint
 from notebooks_app.services.storage_quota import Room, note_growth
 from notebooks_app.storage.content_store import Entry, Written
@@ -113,7 +113,7 @@ def copy_file(project: Project, source: str, target: str, *, user: User, overwri
 
 
 def delete_file(project: Project, path: str, *, user: User) -> TrashedFile:
-    """Moves a file or folder to the trash. A live document's row stays: a restore finds it again."""
+    """Moves a file or folder to the trash, without its checkpoints. A live document's row stays: a restore finds it."""
     path = _plain(project, path)
     store = content_store(project)
     flush_under(project, path)
@@ -121,14 +121,16 @@ def delete_file(project: Project, path: str, *, user: User) -> TrashedFile:
     place = trash_place(trash_id, PurePosixPath(path).name)
     is_folder, size_bytes = store.take_out(path, place)
     try:
-        trashed = TrashedFile.objects.create(
-            id=trash_id,
-            project=project,
-            path=path,
-            is_folder=is_folder,
-            size_bytes=size_bytes,
-            deleted_by=user,
-        )
+        with transaction.atomic():
+            trashed = TrashedFile.objects.create(
+                id=trash_id,
+                project=project,
+                path=path,
+                is_folder=is_folder,
+                size_bytes=size_bytes,
+                deleted_by=user,
+            )
+            forget_checkpoints(project, path)
     except Exception:
         store.put_back(place, path)
         raise

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from notebooks_app.models import Checkpoint, ServedNotebook
+from notebooks_app.models import Checkpoint, ServedNotebook, TrashedFile
 from notebooks_app.services.checkpoints import (
     checkpoint_of,
     create_checkpoint,
@@ -18,7 +18,7 @@ from notebooks_app.services.checkpoints import (
 )
 from notebooks_app.services.client_notebooks import forget_served_notebooks, read_client_notebook
 from notebooks_app.services.files import delete_file, move_file
-from notebooks_app.storage.project_files import content_store
+from notebooks_app.storage.project_files import content_store, project_folder
 from tests.cast import Cast
 from tests.notebooks_app.sync.documents import PATH, cell, notebook_json, write_file
 
@@ -40,11 +40,34 @@ def test_a_checkpoint_stays_as_long_as_its_file(cast: Cast, checkpoint: Checkpoi
 
 
 def test_a_checkpoint_goes_when_its_file_has_long_been_gone(cast: Cast, checkpoint: Checkpoint) -> None:
-    delete_file(cast.project, "a.txt", user=cast.alice)
-    assert forget_unused_checkpoints() == 0, "the file may come back from the trash"
+    (settings.DATA_DIR / project_folder(cast.project.pk) / "a.txt").unlink()  # as a kernel does it
+    assert forget_unused_checkpoints() == 0, "the file may come back"
     age(checkpoint, 31)
     assert forget_unused_checkpoints() == 1
     assert checkpoint_of(cast.project, "a.txt") is None
+
+
+def test_a_deleted_file_leaves_no_checkpoint_to_a_new_one_of_its_name(cast: Cast) -> None:
+    for path in ("a.txt", "a/b.txt", "a/deep/c.txt", "ab/d.txt"):
+        write_file(cast, b"x", path)
+        create_checkpoint(cast.project, path)
+    delete_file(cast.project, "a.txt", user=cast.alice)
+    delete_file(cast.project, "a/", user=cast.alice)
+    assert set(Checkpoint.objects.values_list("path", flat=True)) == {"ab/d.txt"}
+
+
+def test_a_delete_that_fails_keeps_file_and_checkpoint(
+    cast: Cast, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(project: object, path: str) -> None:
+        raise OSError
+
+    monkeypatch.setattr("notebooks_app.services.files.forget_checkpoints", fail)
+    with pytest.raises(OSError):  # noqa: PT011  # as above
+        delete_file(cast.project, "a.txt", user=cast.alice)
+    restore_checkpoint(checkpoint, user=cast.alice)
+    assert checkpoint_of(cast.project, "a.txt") == checkpoint
+    assert not TrashedFile.objects.exists()
 
 
 def test_a_copy_that_no_row_names_goes_after_a_day(cast: Cast, checkpoint: Checkpoint) -> None:
