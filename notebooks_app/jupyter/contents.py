@@ -123,18 +123,23 @@ def _file(call: Call, store: ContentStore, path: str, wanted: Any, with_hash: bo
 
 @contents.on("POST", Need.EDITOR, Scope.WRITE)
 def create(call: Call, path: str = "") -> HttpResponseBase:
-    """A new file, notebook or folder, or a copy of one, in the folder `path`; the hub names it."""
+    """A new file, notebook or folder, or a copy of one, in the folder `path`; the hub names it.
+
+    A copy may also have a name of its own: `path`, if nothing is there.
+    """
     return create_in(call, path.strip("/"), call.json_body())
 
 
 def create_in(call: Call, folder: str, body: dict[str, Any]) -> HttpResponseBase:
+    copied = body.get("copy_from")
     try:
         entry = content_store(call.project).entry(folder)
     except NotFound as error:
+        if copied:
+            return _saved(call, _copy_as(call, _text(copied, "copy_from").strip("/"), folder), status=201)
         raise NotFound(f"No such directory: {folder}") from error
     if entry.type != "folder":
         raise BadRequest("Cannot POST to files, use PUT instead.")
-    copied = body.get("copy_from")
     if copied:
         made = _copy(call, _text(copied, "copy_from").strip("/"), entry.path)
     else:
@@ -218,6 +223,19 @@ def _copy(call: Call, source: str, folder: str) -> Entry:
     return _first_free(
         plain, "-Copy", folder, lambda at: services.copy_file(call.project, source, at, user=call.user)
     )
+
+
+def _copy_as(call: Call, source: str, target: str) -> Entry:
+    """A copy of this name, in a folder that is there."""
+    store = content_store(call.project)
+    parent = target.rpartition("/")[0]
+    try:
+        store.entry(source)
+    except NotFound as error:
+        raise NotFound(f"No such file or directory: {source}") from error
+    if not store.is_folder(parent):
+        raise NotFound(f"No such parent directory: {parent} to copy file in")
+    return services.copy_file(call.project, source, target, user=call.user)
 
 
 def _first_free(name: str, insert: str, folder: str, make: Any) -> Entry:

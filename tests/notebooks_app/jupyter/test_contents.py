@@ -111,6 +111,33 @@ def test_fields_of_the_wrong_type_are_refused(alice: Server, method: str, fields
     assert alice.call(method, path, fields).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("target", "source", "status"),
+    [
+        ("gone/b.txt", "a.txt", 404),
+        ("a.txt/b.txt", "a.txt", 404),
+        ("../b.txt", "a.txt", 404),
+        ("b.txt", "absent.txt", 404),
+        ("b\t.txt", "a.txt", 400),
+        ("a.txt", "a.txt", 400),
+    ],
+)
+def test_a_copy_that_cannot_have_its_name_is_none(
+    alice: Server, cast: Cast, target: str, source: str, status: int
+) -> None:
+    alice.put("a.txt", type="file", format="text", content="x")
+    assert alice.post(target, copy_from=source).status_code == status
+    assert [entry.name for entry in content_store(cast.project).list_folder("")] == ["a.txt"]
+
+
+def test_a_copy_has_the_name_it_is_asked_for(alice: Server, cast: Cast) -> None:
+    alice.put("sub/a.txt", type="file", format="text", content="x")
+    made = alice.post("sub/b.md", copy_from="/sub/a.txt")
+    assert (made.status_code, made.json()["path"]) == (201, "sub/b.md")
+    assert made["Location"].endswith("/api/contents/sub/b.md")
+    assert stored(cast, "sub/b.md") == b"x"
+
+
 def test_an_extension_leads_nowhere(alice: Server, cast: Cast) -> None:
     assert alice.post("", type="file", ext="/../../x").status_code == 404
     assert alice.post("", type="file", ext="/x").status_code in (400, 404, 201)
