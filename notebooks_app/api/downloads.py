@@ -16,14 +16,31 @@ IMAGE_TYPES = frozenset(
     {"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "image/svg+xml"}
 )
 # Served by name. HTML, JavaScript and style sheets are not among them: as those, our page's policy would let them run.
-_PLAIN_TYPES = IMAGE_TYPES | {
+_NAMED_TYPES = IMAGE_TYPES | {
     "application/json",
     "application/pdf",
     "text/csv",
     "text/plain",
     "text/markdown",
     "text/tab-separated-values",
+    "application/gzip",
+    "application/vnd.rar",
+    "application/x-7z-compressed",
+    "application/x-bzip2",
+    "application/x-tar",
+    "application/x-xz",
+    "application/zip",
 }
+_COMPRESSED_TYPES = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
+# What a browser would run or draw: not as text either, so that what is saved from there is taken for nothing else.
+_ACTIVE_TYPES = frozenset({"text/html", "text/xml", "text/javascript", "text/ecmascript", "text/x-component"})
+# Text by its suffix, whatever the machine's table of types says.
+_TEXT_SUFFIXES = frozenset(
+    {
+        "bib", "c", "cfg", "conf", "cpp", "css", "diff", "go", "h", "hpp", "ini", "ipy", "java", "jl", "log", "patch",
+        "py", "pyi", "r", "rmd", "rs", "rst", "sh", "sql", "tex", "toml", "yaml", "yml",
+    }
+)  # fmt: skip
 SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 
 
@@ -31,8 +48,17 @@ def type_of_name(name: str) -> str:
     """The MIME type to serve a file of this name as."""
     if name.endswith(".ipynb"):
         return "application/json"
+    _, dot, suffix = name.rpartition(".")
+    if dot and suffix.lower() in _TEXT_SUFFIXES:
+        return "text/plain"
     guessed, encoding = mimetypes.guess_type(name)
-    return guessed if guessed in _PLAIN_TYPES and encoding is None else "application/octet-stream"
+    if encoding is not None:
+        return _COMPRESSED_TYPES.get(encoding, "application/octet-stream")
+    if guessed is None or guessed in _ACTIVE_TYPES:
+        return "application/octet-stream"
+    if guessed in _NAMED_TYPES or guessed.startswith(("audio/", "video/")):
+        return guessed
+    return "text/plain" if guessed.startswith("text/") else "application/octet-stream"
 
 
 async def chunks_of(stream: BinaryIO, byte_count: int) -> AsyncIterator[bytes]:
