@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from notebooks_app.models import ProjectMembership
+from notebooks_app.models import Document, ProjectMembership
+from notebooks_app.services.leftovers import forget_logs
 from zasper_hub.accounts.services.access_changes import note_access_change
 
 
@@ -15,3 +17,9 @@ from zasper_hub.accounts.services.access_changes import note_access_change
 @receiver(post_delete, sender=ProjectMembership)
 def membership_changed(instance: ProjectMembership, **_: Any) -> None:
     note_access_change([instance.user_id])
+
+
+@receiver(post_delete, sender=Document)
+def document_deleted(instance: Document, **_: Any) -> None:
+    document_id, epoch = instance.pk, instance.epoch
+    transaction.on_commit(lambda: forget_logs(document_id, epoch))

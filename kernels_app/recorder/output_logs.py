@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 ENTRIES_AT_ONCE = 200  # of 50 ms each: ten seconds of a printing cell in one transaction
 _KNOWN_BLOBS = 4_096
+# So long a stored blob is taken as stored. Unused ones are deleted after a day at the earliest.
+_KNOWN_FOR_S = 3_600.0
 
 
 class OutputLogs:
@@ -41,7 +43,8 @@ class OutputLogs:
         self._rows = rows
         self._applied = applied
         self._retention = LogRetention()
-        self._kept_blobs: OrderedDict[tuple[UUID, str], None] = OrderedDict()
+        # Since when, by the monotonic clock.
+        self._kept_blobs: OrderedDict[tuple[UUID, str], float] = OrderedDict()
 
     async def catch_up(self, document_id: UUID) -> None:
         """The document's rows hold everything that was in its log when this was called.
@@ -94,6 +97,10 @@ class OutputLogs:
             log.warning("log_holds_unfit_value", document_id=str(document_id), error=str(error))
             return await self._rows.run(apply_fitting_operations, document_id, operations, up_to=up_to)
 
+    async def has_entries(self, document_id: UUID) -> bool:
+        """Whether there is anything in the log, new or not."""
+        return bool(await self._transport.read_log(run_log(DocumentId(str(document_id))), count=1))
+
     async def _learn(self, document_id: UUID, key: str, log_seq: int) -> None:
         """What an earlier recorder left of the log counts as written now: it is kept a little longer."""
         after = StreamId("0-0")
@@ -108,12 +115,14 @@ class OutputLogs:
 
     async def _keep_blobs(self, document_id: UUID, operations: Sequence[AnyOperation]) -> None:
         for sha256, blob in blobs_of(operations).items():
-            if (document_id, sha256) in self._kept_blobs:
+            kept_s = self._kept_blobs.get((document_id, sha256))
+            if kept_s is not None and time.monotonic() - kept_s < _KNOWN_FOR_S:
                 continue
             data = await self._transport.get_value(blob_key(sha256))
             kept = await self._rows.run(keep_blob, document_id, blob, data)
             if kept:
-                self._kept_blobs[document_id, sha256] = None
+                self._kept_blobs[document_id, sha256] = time.monotonic()
+                self._kept_blobs.move_to_end((document_id, sha256))
                 while len(self._kept_blobs) > _KNOWN_BLOBS:
                     self._kept_blobs.popitem(last=False)
                 if data is not None:

@@ -275,7 +275,13 @@ class Recorder:
         for document_id in await thread.run(backlog.dirty_documents):
             self._schedule_export(document_id)
         for document_id, log_seq in await thread.run(backlog.log_positions, everything=everything):
-            if document_id in self._failed_logs or await self._logs.is_ahead(document_id, log_seq):
+            # At start also what is in the rows already: an earlier recorder has not trimmed it yet.
+            look = (
+                self._logs.has_entries(document_id)
+                if everything
+                else self._logs.is_ahead(document_id, log_seq)
+            )
+            if await look or document_id in self._failed_logs:
                 await self._rewrite_note(document_id)
         for document_id, epoch, stream_id in await thread.run(
             backlog.update_positions, everything=everything
