@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
@@ -117,22 +116,22 @@ def delete_file(project: Project, path: str, *, user: User) -> TrashedFile:
     path = _plain(project, path)
     store = content_store(project)
     flush_under(project, path)
-    trash_id = uuid.uuid4()
-    place = trash_place(trash_id, PurePosixPath(path).name)
-    is_folder, size_bytes = store.take_out(path, place)
+    # First the row: one without its bytes is told as such, bytes without a row would be found by nobody.
+    trashed = TrashedFile.objects.create(project=project, path=path, deleted_by=user)
+    place = trash_place(trashed.pk, PurePosixPath(path).name)
+    try:
+        trashed.is_folder, size_bytes = store.take_out(path, place)
+    except Exception:
+        trashed.delete()
+        raise
+    trashed.size_bytes = size_bytes
     try:
         with transaction.atomic():
-            trashed = TrashedFile.objects.create(
-                id=trash_id,
-                project=project,
-                path=path,
-                is_folder=is_folder,
-                size_bytes=size_bytes,
-                deleted_by=user,
-            )
+            trashed.save(update_fields=["is_folder", "size_bytes"])
             forget_checkpoints(project, path)
     except Exception:
         store.put_back(place, path)
+        trashed.delete()
         raise
     note_growth(project, files_bytes=-size_bytes, trash_bytes=size_bytes)
     send_files_hint(project.pk, _parent(path))
@@ -148,6 +147,19 @@ def trash_of(project: Project) -> list[TrashedFile]:
 
 def restore_file(project: Project, trash_id: UUID) -> Entry:
     """Puts a deleted file or folder back where it was, or beside what is there by now. Raises NotFound."""
+    try:
+        entry, trashed = _take_from_trash(project, trash_id)
+    except NotFound:
+        # A deletion that was cut off before the file was moved: it is still where it was.
+        TrashedFile.objects.filter(project=project, pk=trash_id).delete()
+        raise
+    note_growth(project, files_bytes=trashed.size_bytes, trash_bytes=-trashed.size_bytes)
+    _remove_trash_folder(trash_id)
+    send_files_hint(project.pk, _parent(entry.path))
+    return entry
+
+
+def _take_from_trash(project: Project, trash_id: UUID) -> tuple[Entry, TrashedFile]:
     with transaction.atomic():
         # Of two who restore at once, the second one waits here and then finds nothing.
         trashed = (
@@ -158,10 +170,7 @@ def restore_file(project: Project, trash_id: UUID) -> Entry:
         place = trash_place(trashed.pk, PurePosixPath(trashed.path).name)
         entry = content_store(project).put_back(place, trashed.path)
         trashed.delete()
-    note_growth(project, files_bytes=trashed.size_bytes, trash_bytes=-trashed.size_bytes)
-    _remove_trash_folder(trash_id)
-    send_files_hint(project.pk, _parent(entry.path))
-    return entry
+        return entry, trashed
 
 
 def purge_file(project: Project, trash_id: UUID) -> None:

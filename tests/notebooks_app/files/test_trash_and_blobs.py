@@ -185,13 +185,47 @@ def test_when_a_deletion_cannot_be_noted_the_file_is_where_it_was(
 ) -> None:
     content_store(project).write("a", [b"x"])
 
-    def fail(**_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the database is away")
 
-    monkeypatch.setattr(TrashedFile.objects, "create", fail)
-    with pytest.raises(RuntimeError):
-        services.delete_file(project, "a", user=cast.bob)
-    assert content_store(project).entry("a").size_bytes == 1
+    for part, name in ((TrashedFile.objects, "create"), (services, "forget_checkpoints")):
+        with monkeypatch.context() as patched:
+            patched.setattr(part, name, fail)
+            with pytest.raises(RuntimeError):
+                services.delete_file(project, "a", user=cast.bob)
+        assert content_store(project).entry("a").size_bytes == 1
+        assert not TrashedFile.objects.exists()
+
+
+class Killed(BaseException):
+    """As by a signal: nothing cleans up."""
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_a_file_whose_deletion_is_cut_off_is_in_its_place_or_in_the_trash(
+    project: Project, cast: Cast, monkeypatch: pytest.MonkeyPatch, is_moved: bool
+) -> None:
+    store = content_store(project)
+    store.write("a", [b"x"])
+    take_out = type(store).take_out
+
+    def cut_off(self: Any, path: str, place: str) -> None:
+        if is_moved:
+            take_out(self, path, place)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(store), "take_out", cut_off)
+        with pytest.raises(Killed):
+            services.delete_file(project, "a", user=cast.bob)
+    [trashed] = services.trash_of(project)
+    if is_moved:
+        assert services.restore_file(project, trashed.pk).path == "a"
+    else:
+        with pytest.raises(NotFound):
+            services.restore_file(project, trashed.pk)
+    assert store.entry("a").size_bytes == 1
+    assert not services.trash_of(project)
 
 
 def test_a_move_to_a_name_that_is_taken_moves_no_document(
