@@ -86,7 +86,7 @@ class DocumentConsumer(HubConsumer):
         self._end_subscription: Callable[[], Awaitable[None]] | None = None
         self._sending: asyncio.Task[None] | None = None
         self._handling: asyncio.Task[None] | None = None
-        self._outgoing = Outgoing(self._send_frame)
+        self._outgoing = Outgoing(self._send_frame, person=self.user.pk)
         document, self._role = await self._look_up()
         self._document_id = DocumentId(str(document.pk))
         self._epoch = document.epoch
