@@ -51,6 +51,7 @@ class _Hosted(msgspec.Struct):
     log: OutputLog | None
     task: asyncio.Task[None] | None = None
     log_task: asyncio.Task[None] | None = None
+    forgetting: asyncio.Task[None] | None = None
 
 
 class KernelHost:
@@ -232,9 +233,13 @@ class KernelHost:
             hosted.kernel.state.name,
             hosted.kernel.state.reason,
         )
-        asyncio.get_running_loop().call_later(LINGER_S, self._forget, hosted)
+        hosted.forgetting = self._tasks.create_task(self._forget(hosted))
 
-    def _forget(self, hosted: _Hosted) -> None:
+    async def _forget(self, hosted: _Hosted) -> None:
+        """After a while, and once its last outputs are written, however long the wire is away."""
+        await asyncio.sleep(LINGER_S)
+        if hosted.log is not None:
+            await hosted.log.flush()
         self._hosted.pop(hosted.kernel.kernel_id, None)
         if hosted.log_task is not None:
             hosted.log_task.cancel()
@@ -319,7 +324,7 @@ class KernelHost:
     def cancel(self) -> None:
         """Cancels what still runs; kernels clean up behind themselves."""
         for hosted in self._hosted.values():
-            for task in (hosted.task, hosted.log_task):
+            for task in (hosted.task, hosted.log_task, hosted.forgetting):
                 if task is not None:
                     task.cancel()
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kernels_app.bus.identifiers import command_stream
-from kernels_app.bus.memory_store import forget_memory_store
+from kernels_app.bus.memory_store import forget_memory_store, memory_store
 from kernels_app.bus.transport import Publication
+from kernels_app.node import hosting
 from tests.kernels_app.node.running_kernels import write_kernelspec
-from tests.kernels_app.node.running_node import NODE_ID, RunningNode, running_node
+from tests.kernels_app.node.running_node import DEADLINE_S, NODE_ID, RunningNode, running_node
 
 pytestmark = pytest.mark.integration
 
@@ -63,6 +65,32 @@ async def test_a_kernel_that_never_answers_is_ended_after_the_start_timeout(tmp_
         await notebook.start()
         state = await notebook.kernel_state("failed")
         assert "did not answer" in state.reason
+
+
+async def test_what_a_kernel_said_last_is_written_however_long_the_wire_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosting, "LINGER_S", 0.02)
+    forget_memory_store("node")
+    write_kernelspec(tmp_path / "k", "mute", ["/bin/sh", "-c", "sleep 600", "{connection_file}"])
+    async with running_node(
+        tmp_path / "n", "memory://node", kernel_path=tmp_path / "k", start_timeout_s=0.5
+    ) as node:
+        notebook = node.notebook("mute")
+        await notebook.start()
+        await notebook.kernel_state("starting")
+        memory_store("node").set_down(True)
+        async with asyncio.timeout(DEADLINE_S):
+            while node.supervisor.kernel_counts():
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)  # ten times the time after which it is forgotten
+        memory_store("node").set_down(False)
+        assert "did not answer" in (await notebook.kernel_state("failed")).reason
+        host = node.supervisor._host
+        assert host is not None
+        async with asyncio.timeout(DEADLINE_S):
+            while host._hosted:
+                await asyncio.sleep(0.01)
 
 
 async def test_a_broken_kernelspec_file_fails_and_disturbs_no_other(tmp_path: Path) -> None:
