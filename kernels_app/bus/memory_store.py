@@ -198,12 +198,12 @@ class MemoryStore:
     def renew_lease(self, key: str, holder: str, fence: int, ttl_s: float) -> bool:
         with self._lock:
             self._check_up()
+            if self._fences.get(key, fence) > fence:
+                return False
             now = self._clock()
             lease = self._leases.get(key)
-            if lease is not None and lease.expires_at > now:
-                if (lease.holder, lease.fence) != (holder, fence):
-                    return False
-            elif self._fences.get(key, fence) != fence:
+            is_held = lease is not None and lease.expires_at > now
+            if lease is not None and is_held and lease.fence >= fence and lease.holder != holder:
                 return False
             self._fences[key] = fence
             self._leases[key] = _Lease(holder, fence, now + ttl_s)

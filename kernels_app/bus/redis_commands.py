@@ -40,17 +40,18 @@ redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'fence', fence)
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return fence
 """
-# A lease that ran out (the server was away) comes back with its number if nobody took it meanwhile.
+# A lease that ran out (the server was away) comes back with its number if nobody took it meanwhile: who did has a
+# higher one. A lower one is of a server that came back with older data.
 RENEW_LEASE = """
+local ours = tonumber(ARGV[3])
+if tonumber(redis.call('GET', KEYS[2]) or '0') > ours then return 0 end
 local holder = redis.call('HGET', KEYS[1], 'holder')
 if holder then
-  if holder ~= ARGV[1] or redis.call('HGET', KEYS[1], 'fence') ~= ARGV[3] then return 0 end
-else
-  local last = redis.call('GET', KEYS[2])
-  if last and last ~= ARGV[3] then return 0 end
-  redis.call('SET', KEYS[2], ARGV[3])
-  redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'fence', ARGV[3])
+  local fence = tonumber(redis.call('HGET', KEYS[1], 'fence'))
+  if fence > ours or (fence == ours and holder ~= ARGV[1]) then return 0 end
 end
+redis.call('SET', KEYS[2], ARGV[3])
+redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'fence', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 """

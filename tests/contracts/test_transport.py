@@ -148,6 +148,20 @@ async def test_a_lease_has_one_holder_and_rising_numbers(transport: Transport) -
     assert second > first
 
 
+async def test_a_server_with_older_data_takes_no_lease_away(transport: Transport) -> None:
+    older = await transport.acquire_lease("lease", holder="earlier", ttl_s=30)
+    assert older is not None
+    assert await transport.renew_lease("lease", holder="one", fence=older + 5, ttl_s=30)
+    assert not await transport.renew_lease("lease", holder="earlier", fence=older, ttl_s=30)
+    await transport.release_lease("lease", holder="one", fence=older + 5)
+    assert not await transport.renew_lease("lease", holder="earlier", fence=older, ttl_s=30)
+    assert await transport.renew_lease("lease", holder="one", fence=older + 7, ttl_s=30), "it had run out"
+    assert await transport.read_lease("lease") == older + 7
+    taken = await transport.acquire_lease("lease", holder="one", ttl_s=30)
+    assert taken is not None
+    assert taken > older + 7, "numbers only rise"
+
+
 async def test_the_same_holder_takes_its_lease_over_with_a_new_number(transport: Transport) -> None:
     first = await transport.acquire_lease("lease", holder="one", ttl_s=30)
     second = await transport.acquire_lease("lease", holder="one", ttl_s=30)
