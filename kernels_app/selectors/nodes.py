@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import structlog
 
-from kernels_app.bus.envelopes import NodeInfo
-from kernels_app.bus.identifiers import NODES_KEY, node_lease
+from kernels_app.bus.envelopes import NodeInfo, NodeKernels
+from kernels_app.bus.identifiers import NODE_KERNELS_KEY, NODES_KEY, node_lease
 from kernels_app.bus.transport import TransportError
 from kernels_app.errors import Unavailable
 from notebooks_app.wire import blocking_transport
@@ -35,3 +35,18 @@ def nodes_up() -> list[NodeInfo]:
     except TransportError as error:
         raise Unavailable("The hub's message server does not answer. Try again in a moment.") from error
     return nodes
+
+
+def listed_kernels() -> dict[str, NodeKernels]:
+    """The kernels that each node says it has, by the node's id. A node that was killed may still be there.
+
+    Raises:
+        TransportError
+    """
+    found: dict[str, NodeKernels] = {}
+    for node_id, value in blocking_transport().get_fields(NODE_KERNELS_KEY).items():
+        try:
+            found[node_id] = msgspec.json.decode(value, type=NodeKernels)
+        except msgspec.DecodeError:
+            log.warning("list_of_kernels_unreadable", node_id=node_id)
+    return found

@@ -12,11 +12,11 @@ import structlog
 from django.db import transaction
 
 from kernels_app.bus.envelopes import DrainNode, NodeKernels, StopKernel, encode
-from kernels_app.bus.identifiers import NODE_KERNELS_KEY, NODES_KEY, KernelId, NodeId, command_stream
+from kernels_app.bus.identifiers import NODES_KEY, KernelId, NodeId, command_stream
 from kernels_app.bus.transport import Publication, TransportError
 from kernels_app.errors import NotFound, Unavailable
 from kernels_app.models import LIVE_STATES, Kernel, KernelState, Node
-from kernels_app.selectors.nodes import nodes_up
+from kernels_app.selectors.nodes import listed_kernels, nodes_up
 from kernels_app.services.delivery import command_publication, write_or_leave
 from kernels_app.services.endings import end_kernels_of_node
 from kernels_app.services.hub_log import now_ms
@@ -79,14 +79,11 @@ def reap_orphans() -> int:
     Raises:
         TransportError, Unavailable
     """
-    listed = blocking_transport().get_fields(NODE_KERNELS_KEY)
+    listed = listed_kernels()
     count = 0
     for node in nodes_up():
-        try:
-            found = msgspec.json.decode(listed.get(node.node_id, b""), type=NodeKernels)
-        except msgspec.DecodeError:
-            continue
-        if found.fence == node.fence:
+        found = listed.get(node.node_id)
+        if found is not None and found.fence == node.fence:
             count += _reap(node.node_id, found)
     return count
 

@@ -11,16 +11,20 @@ from django.utils import timezone
 from kernels_app.bus.identifiers import (
     NODE_KERNELS_KEY,
     NODES_KEY,
+    DocumentId,
     Mailbox,
     NodeId,
     mailbox_stream,
     node_lease,
+    run_log,
+    split_seq,
 )
 from kernels_app.bus.operations import KernelStateName
 from kernels_app.models import DEMO_FENCE, LIVE_STATES, DailyUsage, Kernel, KernelState, Node, Run, RunState
 from kernels_app.relay.mailbox import MAILBOXES_KEY
+from kernels_app.runs.lives import EndCause
 from kernels_app.selectors.kernels import STAYING_STATES
-from kernels_app.selectors.nodes import nodes_up
+from kernels_app.selectors.nodes import listed_kernels, nodes_up
 from kernels_app.services.commands import send_start, send_stop_again, send_waiting_runs
 from kernels_app.services.endings import record_node_lost
 from kernels_app.services.hub_log import now_ms
@@ -96,12 +100,20 @@ def send_again() -> None:
     placed = Kernel.objects.filter(state=KernelState.PENDING, last_activity_at__lt=now - SEND_AGAIN_AFTER)
     for kernel in placed.exclude(node=None).select_related("document"):
         if kernel.last_activity_at is not None and kernel.last_activity_at < now - GIVE_UP_START_AFTER:
-            end_kernel(kernel, state="failed", reason="The kernel did not start: its node does not answer.")
+            if not (_is_listed(kernel) or _has_written(kernel)):
+                end_kernel(
+                    kernel, state="failed", reason="The kernel did not start: its node does not answer."
+                )
         elif (kernel.node_id, kernel.fence) in up:
             send_start(kernel)
     stopping = Kernel.objects.filter(state=KernelState.STOPPING, last_activity_at__lt=now - SEND_AGAIN_AFTER)
     for kernel in stopping:
-        if kernel.last_activity_at is not None and kernel.last_activity_at < now - GIVE_UP_STOP_AFTER:
+        is_overdue = (
+            kernel.last_activity_at is not None and kernel.last_activity_at < now - GIVE_UP_STOP_AFTER
+        )
+        # Who asked for it gets it. But an idle kernel that its node still has after so long is used after all, and
+        # its refusal was not recorded yet.
+        if is_overdue and not (kernel.end_cause == EndCause.IDLE and _is_listed(kernel)):
             state: KernelStateName = "culled" if kernel.end_cause in ("idle", "life") else "stopped"
             end_kernel(kernel, state=state, reason=kernel.reason or "Stopped; its node did not confirm it.")
         elif (kernel.node_id, kernel.fence) in up:
@@ -114,6 +126,20 @@ def send_again() -> None:
     )
     for kernel in Kernel.objects.filter(pk__in=waiting.values("kernel")):
         send_waiting_runs(kernel)
+
+
+def _is_listed(kernel: Kernel) -> bool:
+    """Whether its node says that it has the kernel; its row may not say so for want of a recorder."""
+    listed = listed_kernels().get(kernel.node_id or "")
+    return listed is not None and listed.fence == kernel.fence and str(kernel.pk) in listed.kernel_ids
+
+
+def _has_written(kernel: Kernel) -> bool:
+    """Whether the kernel's node has begun its part of the document's output log: the rest is in there."""
+    if kernel.document_id is None:
+        return False
+    last_id = blocking_transport().last_id(run_log(DocumentId(str(kernel.document_id))))
+    return last_id is not None and split_seq(int(last_id.partition("-")[0]))[0] == kernel.log_generation
 
 
 def stop_kernels_of_nobody() -> int:

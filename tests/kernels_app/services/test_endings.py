@@ -3,17 +3,35 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from django.utils import timezone
 
-from kernels_app.bus.envelopes import Execute, KernelEvent, NodeStarted, NodeStopped, StartKernel, StopKernel
-from kernels_app.bus.identifiers import NODES_KEY, DocumentId, KernelId, NodeId, node_lease, run_log
+from kernels_app.bus.envelopes import (
+    Execute,
+    KernelEvent,
+    NodeKernels,
+    NodeStarted,
+    NodeStopped,
+    StartKernel,
+    StopKernel,
+)
+from kernels_app.bus.identifiers import (
+    NODE_KERNELS_KEY,
+    NODES_KEY,
+    DocumentId,
+    KernelId,
+    NodeId,
+    node_lease,
+    run_log,
+)
 from kernels_app.bus.memory_store import MemoryStore
 from kernels_app.bus.operations import AnyOperation, Finished, KernelChanged, decode_batch
 from kernels_app.bus.transport import TransportError
 from kernels_app.models import Kernel, Node, Run
 from kernels_app.recorder.rows import apply_operations
 from kernels_app.relay.mailbox import MAILBOXES_KEY
+from kernels_app.runs.lives import EndCause
 from kernels_app.services import upkeep
 from kernels_app.services.endings import (
     end_leftover_runs,
@@ -286,6 +304,46 @@ def test_a_start_that_never_gets_an_answer_fails_with_a_reason(scene: Scene) -> 
     assert scene.kernel.state == "failed"
     assert "does not answer" in scene.kernel.reason
     assert scene.run_states() == ["not_run", "not_run"]
+
+
+def test_a_kernel_of_an_earlier_life_or_another_node_is_no_sign_of_a_start(scene: Scene) -> None:
+    Kernel.objects.update(last_activity_at=timezone.now() - timedelta(minutes=3))
+    other = ScriptedNode(scene.store, "node-b")
+    other.list_kernels(scene.start.kernel_id)
+    earlier = NodeKernels(fence=scene.node.fence - 1, kernel_ids=[scene.start.kernel_id])
+    scene.store.put_field(NODE_KERNELS_KEY, scene.node.node_id, msgspec.json.encode(earlier))
+    upkeep.send_again()
+    assert Kernel.objects.get().state == "failed"
+
+
+def test_without_a_recorder_a_kernel_that_its_node_lists_goes_on(scene: Scene) -> None:
+    Kernel.objects.update(last_activity_at=timezone.now() - timedelta(minutes=3))
+    scene.node.list_kernels(scene.start.kernel_id)
+    upkeep.send_again()
+    assert scene.kernel.state == "pending"
+
+
+def test_without_a_recorder_a_kernel_that_wrote_goes_on(scene: Scene) -> None:
+    Kernel.objects.update(last_activity_at=timezone.now() - timedelta(minutes=3))
+    scene.node.kernel(scene.start, "starting")
+    upkeep.send_again()
+    assert scene.kernel.state == "pending"
+    scene.record()
+    assert scene.kernel.state == "starting"
+
+
+def test_without_a_recorder_an_idle_kernel_that_refused_to_stop_goes_on(scene: Scene) -> None:
+    then = timezone.now() - timedelta(seconds=90)
+    Kernel.objects.update(state="stopping", end_cause=EndCause.IDLE, last_activity_at=then)
+    scene.node.list_kernels(scene.start.kernel_id)
+    upkeep.send_again()
+    assert scene.kernel.state == "stopping"
+    stop = scene.node.commands()[-1]
+    assert isinstance(stop, StopKernel)
+    assert stop.quiet_s is not None, "it may refuse again"
+    scene.node.list_kernels()
+    upkeep.send_again()
+    assert scene.kernel.state == "culled"
 
 
 def test_a_stop_that_never_gets_an_answer_ends(scene: Scene) -> None:
