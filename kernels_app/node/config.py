@@ -20,6 +20,7 @@ from kernels_app.node.folding_runs import FoldingLimits
 from kernels_app.node.provisioners.bubblewrap import NETWORKS as SANDBOX_NETWORKS
 from kernels_app.node.provisioners.bubblewrap import SandboxSettings
 from kernels_app.node.provisioners.container_settings import NETWORKS, ContainerSettings
+from kernels_app.node.provisioners.file_limit import MAX_FILE_BYTES
 
 # auto: sandbox where the machine can, else process.
 PROVISIONERS = ("auto", "process", "sandbox", "docker")
@@ -64,6 +65,7 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     # Of the disk that holds the projects: what has to stay free (None: a share of it).
     disk_reserve_bytes: int | None = None
+    max_file_bytes: int = MAX_FILE_BYTES
 
 
 def read_config(environment: Mapping[str, str]) -> NodeConfig:
@@ -113,7 +115,13 @@ def read_config(environment: Mapping[str, str]) -> NodeConfig:
         memory_bytes=None if memory_mb is None else memory_mb << 20,
         labels=_labels(environment.get("NODE_LABELS", "")),
         disk_reserve_bytes=None if reserve_mb is None else reserve_mb << 20,
+        max_file_bytes=_max_file_bytes(environment),
     )
+
+
+def _max_file_bytes(environment: Mapping[str, str]) -> int:
+    file_mb = _count(environment, "NODE_MAX_FILE_MB")
+    return MAX_FILE_BYTES if file_mb is None else file_mb << 20
 
 
 def _sandbox_settings(environment: Mapping[str, str]) -> SandboxSettings:
@@ -135,6 +143,7 @@ def _sandbox_settings(environment: Mapping[str, str]) -> SandboxSettings:
         tmp_bytes=default.tmp_bytes if tmp_mb is None else tmp_mb << 20,
         default_memory_bytes=None if memory_mb is None else memory_mb << 20,
         default_process_count=_count(environment, "NODE_KERNEL_PROCESSES") or default.default_process_count,
+        max_file_bytes=_max_file_bytes(environment),
     )
 
 
@@ -183,6 +192,7 @@ def _container_settings(environment: Mapping[str, str]) -> ContainerSettings:
         tmp_bytes=default.tmp_bytes if tmp_mb is None else tmp_mb << 20,
         default_memory_bytes=None if memory_mb is None else memory_mb << 20,
         default_process_count=_count(environment, "NODE_KERNEL_PROCESSES") or default.default_process_count,
+        max_file_bytes=_max_file_bytes(environment),
     )
 
 

@@ -39,11 +39,12 @@ def local_launching(
     }
     machine = isolation.machine
     if machine is None:
+        limit: dict[str, Any] = {"max_file_bytes": config.max_file_bytes}
 
         def make_process(kernel_id: str, spec: Any) -> ProcessProvisioner:
-            return ProcessProvisioner(kernel_id=kernel_id, kernel_spec=spec, parent=None, **given)
+            return ProcessProvisioner(kernel_id=kernel_id, kernel_spec=spec, parent=None, **limit, **given)
 
-        return Launcher(make_provisioner=make_process, **folders), lambda: ProcessTerminal(**given)
+        return Launcher(make_provisioner=make_process, **folders), lambda: ProcessTerminal(**limit, **given)
 
     sandbox: dict[str, Any] = {"machine": machine, "settings": config.sandbox}
 

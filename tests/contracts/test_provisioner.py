@@ -144,6 +144,22 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def test_a_file_with_holes_has_a_limit(provisioner: NodeProvisioner, tmp_path: Path) -> None:
+    # As a plain process it gets its limits in the first moments.
+    code = (
+        "import os, time\n"
+        "file = os.open('holes', os.O_CREAT | os.O_RDWR)\n"
+        "for _ in range(200):\n"
+        "    try:\n        os.ftruncate(file, 65 << 30)\n"
+        "    except OSError as error:\n        print('refused', error.errno, flush=True); break\n"
+        "    time.sleep(0.05)\n"
+        "os.ftruncate(file, 63 << 30)\nprint('smaller is fine', flush=True)\ntime.sleep(600)"
+    )
+    await launch_python(provisioner, tmp_path, code)
+    assert "refused 27" in await output_of(provisioner, "fine")
+    (tmp_path / "holes").unlink()
+
+
 async def test_a_missing_program_and_a_missing_folder_are_os_errors(
     provisioner: NodeProvisioner, tmp_path: Path
 ) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from kernels_app.node.provisioners.file_limit import MAX_FILE_BYTES
+
 PROJECT = "/project"
 HOME = "/home/kernel"
 RUN_FOLDER = "/run/kernel"
@@ -50,16 +52,17 @@ GROUP = f"kernel:x:{USER_ID}:\nnogroup:x:65534:\n"
 NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
 HOSTS = "127.0.0.1 localhost kernel\n::1 localhost\n"
 
-# Inside, before the program: no core dumps, low priority, first to go when memory is short, and how much of it and how
-# many processes it may have. -p is dash's name for what bash calls -u. The priority of the session (see priority.py)
-# can be set ten times a second on the whole machine: when it was another's turn, an orphan tries again.
+# Inside, before the program: no core dumps, low priority, first to go when memory is short, and how much of it, how
+# many processes and how large files (in blocks of 512 bytes) it may have. -p is dash's name for what bash calls -u. The
+# priority of the session (see priority.py) can be set ten times a second on the whole machine: when it was another's
+# turn, an orphan tries again.
 START_SCRIPT = (
     "ulimit -c 0; echo 500 > /proc/self/oom_score_adj; "
     'yields() { { echo "$1" > /proc/self/autogroup; } 2>/dev/null; }; '
     'if [ -e /proc/self/autogroup ] && ! yields "$3"; then '
     '(for _ in 1 2 3 4 5 6 7 8 9; do sleep 0.15; yields "$3" && exit; done &); fi; '
     '[ "$1" = - ] || ulimit -d "$1"; [ "$2" = - ] || ulimit -p "$2" 2>/dev/null || ulimit -u "$2"; '
-    'nice="$3"; shift 3; exec nice -n "$nice" "$@"'
+    'ulimit -f "$4"; nice="$3"; shift 4; exec nice -n "$nice" "$@"'
 )
 
 
@@ -72,6 +75,7 @@ class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
     tmp_bytes: int = 1 << 30
     default_memory_bytes: int | None = None
     default_process_count: int = 512
+    max_file_bytes: int = MAX_FILE_BYTES
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,12 +154,17 @@ def _namespaces(machine: Machine, settings: SandboxSettings) -> list[str]:
 
 
 def start_words(
-    *, data_bytes: int | None, process_count: int | None, niceness: int, shell: str = "/bin/sh"
+    *,
+    data_bytes: int | None,
+    process_count: int | None,
+    file_bytes: int = MAX_FILE_BYTES,
+    niceness: int,
+    shell: str = "/bin/sh",
 ) -> list[str]:
     """What comes between bwrap's options and the program."""
     data_kib = "-" if data_bytes is None else str(max(1, data_bytes >> 10))
     count = "-" if process_count is None else str(process_count)
-    return [shell, "-c", START_SCRIPT, "start", data_kib, count, str(niceness)]
+    return [shell, "-c", START_SCRIPT, "start", data_kib, count, str(niceness), str(file_bytes // 512)]
 
 
 def inside_project(project: Path, path: Path) -> str:

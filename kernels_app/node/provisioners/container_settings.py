@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from kernels_app.node.provisioners.file_limit import MAX_FILE_BYTES
+
 NETWORKS = ("project", "internet", "none")
 
 
@@ -19,3 +21,4 @@ class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True):
     tmp_bytes: int = 1 << 30
     default_memory_bytes: int | None = None
     default_process_count: int = 512
+    max_file_bytes: int = MAX_FILE_BYTES

@@ -365,7 +365,10 @@ def host_config(
         privileged=False,
         init=init,
         oom_score_adj=500,
-        ulimits=[Ulimit(name="core", soft=0, hard=0)],
+        ulimits=[
+            Ulimit(name="core", soft=0, hard=0),
+            Ulimit(name="fsize", soft=settings.max_file_bytes, hard=settings.max_file_bytes),
+        ],
         # A program that writes without end fills no disk.
         log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": "1m", "max-file": "1"}),
     )

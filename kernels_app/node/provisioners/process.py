@@ -23,6 +23,7 @@ from kernels_app.node.folding_payloads import clean_text
 from kernels_app.node.provisioners.base import LaunchPlan, NodeProvisioner
 from kernels_app.node.provisioners.control_groups import ControlGroup, ControlGroups
 from kernels_app.node.provisioners.exits import watch_exit
+from kernels_app.node.provisioners.file_limit import MAX_FILE_BYTES, limit_files
 from kernels_app.node.provisioners.guardian import Guardian
 from kernels_app.node.provisioners.priority import lower_priority
 from kernels_app.node.provisioners.processes import ProcessScan, Usage, marked_processes
@@ -59,9 +60,11 @@ class ProcessProvisioner(NodeProvisioner):
         guardian: Guardian,
         process_scan: ProcessScan,
         control_groups: ControlGroups | None = None,
+        max_file_bytes: int = MAX_FILE_BYTES,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self._max_file_bytes = max_file_bytes
         self._guardian = guardian
         self._process_scan = process_scan
         self._control_groups = control_groups
@@ -212,6 +215,8 @@ class ProcessProvisioner(NodeProvisioner):
 
     async def _started(self, pid: int) -> None:
         """Called once the process is there."""
+        with contextlib.suppress(OSError, ValueError):
+            limit_files(pid, self._max_file_bytes)
         await lower_priority(pid)
         if hasattr(resource, "prlimit"):
             with contextlib.suppress(OSError):

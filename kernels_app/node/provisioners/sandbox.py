@@ -135,7 +135,12 @@ class Sandbox:
         )
         # Without a user namespace of their own the processes of all kernels would be counted together.
         count = None if has_process_group or not self.machine.has_user_namespace else limits.process_count
-        start = start_words(data_bytes=allocation_limit(limits), process_count=count, niceness=NICENESS)
+        start = start_words(
+            data_bytes=allocation_limit(limits),
+            process_count=count,
+            file_bytes=settings.max_file_bytes,
+            niceness=NICENESS,
+        )
         return [*words, *start], tuple(descriptors)
 
     def read_status(self) -> None:
@@ -186,7 +191,7 @@ class SandboxProvisioner(ProcessProvisioner):
     def __init__(
         self, *, machine: Machine, settings: SandboxSettings, launch: SandboxLaunch, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(max_file_bytes=settings.max_file_bytes, **kwargs)
         self.sandbox = Sandbox(machine, settings)
         self.line: AttendantLine | None = None
         self._launch = launch

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from kernels_app.bus.envelopes import Limits
 from kernels_app.node.provisioners.control_groups import ControlGroup, ControlGroups
 from kernels_app.node.provisioners.exits import watch_exit
+from kernels_app.node.provisioners.file_limit import MAX_FILE_BYTES
 from kernels_app.node.provisioners.guardian import Guardian
 from kernels_app.node.provisioners.priority import NICENESS
 from kernels_app.node.provisioners.process import Spawning
@@ -42,7 +43,11 @@ except OSError:
     pass
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 try:
-    os.execv(sys.argv[2], sys.argv[2:])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+except (OSError, ValueError):
+    pass
+try:
+    os.execv(sys.argv[3], sys.argv[3:])
 except OSError as error:
     sys.exit(f"The shell cannot be started: {error.strerror}.")
 """
@@ -57,8 +62,10 @@ class ProcessTerminal(TerminalProcess):
         guardian: Guardian,
         process_scan: ProcessScan,
         control_groups: ControlGroups | None = None,
+        max_file_bytes: int = MAX_FILE_BYTES,
         shell: str | None = None,
     ) -> None:
+        self._max_file_bytes = max_file_bytes
         self._guardian = guardian
         self._process_scan = process_scan
         self._control_groups = control_groups
@@ -131,7 +138,9 @@ class ProcessTerminal(TerminalProcess):
 
     def _spawning(self, plan: TerminalPlan, limits: Limits, environment: dict[str, str]) -> Spawning:
         """Raises OSError."""
-        return Spawning(launcher_words(sys.executable, self._shell), plan.cwd, environment)
+        return Spawning(
+            launcher_words(sys.executable, self._shell, self._max_file_bytes), plan.cwd, environment
+        )
 
     async def _started(self) -> None:
         """Called once the process is there."""
@@ -213,9 +222,9 @@ class ProcessTerminal(TerminalProcess):
         return self._process.returncode
 
 
-def launcher_words(python: str, shell: str) -> list[str]:
+def launcher_words(python: str, shell: str, max_file_bytes: int) -> list[str]:
     """Starts the shell with the terminal it has as input for its own."""
-    return [python, "-I", "-S", "-c", _LAUNCHER, str(NICENESS), shell]
+    return [python, "-I", "-S", "-c", _LAUNCHER, str(NICENESS), str(max_file_bytes), shell]
 
 
 def _find_shell() -> str:

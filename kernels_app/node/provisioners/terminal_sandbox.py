@@ -24,7 +24,7 @@ class SandboxTerminal(ProcessTerminal):
     def __init__(
         self, *, machine: Machine, settings: SandboxSettings, kernel_python: Path, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(max_file_bytes=settings.max_file_bytes, **kwargs)
         self._sandbox = Sandbox(machine, settings)
         self._kernel_python = kernel_python
 
@@ -38,7 +38,7 @@ class SandboxTerminal(ProcessTerminal):
             limits=limits,
             has_process_group=self._group is not None,
         )
-        launcher = launcher_words(str(self._kernel_python), self._shell)
+        launcher = launcher_words(str(self._kernel_python), self._shell, self._max_file_bytes)
         return Spawning([*words, *launcher], plan.project_folder, environment, descriptors)
 
     async def _started(self) -> None:

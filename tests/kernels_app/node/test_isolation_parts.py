@@ -376,7 +376,19 @@ def test_a_shell_is_never_less_nice_than_its_node() -> None:
     try:
         for added in (0, 12):
             done = subprocess.run(
-                ["nice", "-n", str(added), sys.executable, "-c", _LAUNCHER, "5", "/bin/sh", "-c", "nice"],
+                [
+                    "nice",
+                    "-n",
+                    str(added),
+                    sys.executable,
+                    "-c",
+                    _LAUNCHER,
+                    "5",
+                    str(1 << 36),
+                    "/bin/sh",
+                    "-c",
+                    "nice",
+                ],
                 stdin=terminal,
                 capture_output=True,
                 text=True,

@@ -298,6 +298,12 @@ async def test_one_that_takes_too_much_memory_ends_with_words_that_say_so(
     await soon(lambda: not processes_of(shell), "all have ended")
 
 
+async def test_its_files_have_a_limit(shell: Shell) -> None:
+    reader = await shell.reader()
+    await reader.type("echo $(($(ulimit -H -f) / 1024 / 1024)) of ulimit\n")
+    await reader.wait_for(lambda: b"\r64 of ulimit" in reader.output, "the limit")
+
+
 async def test_one_that_starts_too_many_processes_is_refused_more_or_ends(
     node: RunningNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
