@@ -65,6 +65,10 @@ class ProjectMembership(models.Model):
     )
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
     created_at = models.DateTimeField(auto_now_add=True)
+    holds_storage_since = models.DateTimeField(
+        null=True,
+        help_text="When the person took the project over as their storage; see selectors/storage.py.",
+    )
 
     class Meta:
         constraints: ClassVar = [

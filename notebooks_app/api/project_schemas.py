@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from ninja import Schema
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from zasper_hub.accounts.schemas import Name, Username
 
@@ -34,12 +34,16 @@ class ProjectIn(Schema):
 class ProjectChange(Schema):
     name: Name | None = None
     allows_hidden_files: bool | None = None
+    holds_storage: Literal[True] | None = Field(
+        default=None, description="The project counts as the caller's storage from now on."
+    )
 
 
 class MemberOut(Schema):
     username: str
     display_name: str
     role: RoleName
+    holds_storage: bool = Field(description="Whether the project counts as this person's storage.")
 
 
 class MemberIn(Schema):

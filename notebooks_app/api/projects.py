@@ -20,8 +20,10 @@ from notebooks_app.api.project_schemas import (
 )
 from notebooks_app.models import Document, ProjectMembership, Role
 from notebooks_app.selectors import projects as select
+from notebooks_app.selectors.storage import holder_of
 from notebooks_app.services import projects as services
 from zasper_hub.accounts.access import person_named
+from zasper_hub.accounts.models import User
 from zasper_hub.accounts.permissions import Need, caller_of, needs
 from zasper_hub.accounts.tokens import Scope
 
@@ -61,6 +63,8 @@ def change_project(request: HttpRequest, project_id: UUID, body: ProjectChange) 
     membership.project = services.change_project(
         membership.project, name=body.name, allows_hidden_files=body.allows_hidden_files, actor=user
     )
+    if body.holds_storage:
+        services.take_over_storage(membership.project, user)
     return _project(request, membership)
 
 
@@ -74,19 +78,21 @@ def delete_project(request: HttpRequest, project_id: UUID) -> Status[None]:
 @router.get(
     "/projects/{uuid:project_id}/members", response=list[MemberOut], auth=needs(Need.VIEWER, Scope.READ)
 )
-def list_members(request: HttpRequest, project_id: UUID) -> list[dict[str, str]]:
+def list_members(request: HttpRequest, project_id: UUID) -> list[dict[str, Any]]:
     project = project_for(caller_of(request).user, project_id)
-    return [_member(membership) for membership in select.members_of(project)]
+    holder = holder_of(project)
+    return [_member(membership, holder) for membership in select.members_of(project)]
 
 
 @router.post(
     "/projects/{uuid:project_id}/members", response={201: MemberOut}, auth=needs(Need.OWNER, Scope.MANAGE)
 )
-def set_member(request: HttpRequest, project_id: UUID, body: MemberIn) -> Status[dict[str, str]]:
+def set_member(request: HttpRequest, project_id: UUID, body: MemberIn) -> Status[dict[str, Any]]:
     user = caller_of(request).user
     project = project_for(user, project_id, Role.OWNER)
     person = person_named(body.username)
-    return Status(201, _member(services.set_project_member(project, person, Role(body.role), actor=user)))
+    membership = services.set_project_member(project, person, Role(body.role), actor=user)
+    return Status(201, _member(membership, holder_of(project)))
 
 
 @router.delete(
@@ -124,9 +130,14 @@ def _project(request: HttpRequest, membership: ProjectMembership) -> dict[str, A
     }
 
 
-def _member(membership: ProjectMembership) -> dict[str, str]:
+def _member(membership: ProjectMembership, holder: User | None) -> dict[str, Any]:
     user = membership.user
-    return {"username": user.username, "display_name": user.shown_name, "role": membership.role}
+    return {
+        "username": user.username,
+        "display_name": user.shown_name,
+        "role": membership.role,
+        "holds_storage": user == holder,
+    }
 
 
 def _recent(document: Document) -> dict[str, Any]:

@@ -14,10 +14,14 @@ from zasper_hub.accounts.models import User
 _TOTAL = F("files_bytes") + F("trash_bytes") + F("outputs_bytes")
 
 
+# Of a project's owners: who took it over last, else who has been in it longest.
+_HOLDER_FIRST = (F("holds_storage_since").desc(nulls_last=True), "created_at", "pk")
+
+
 def with_holder(projects: QuerySet[Project]) -> QuerySet[Project]:
-    """The projects with `holder_id`: whose storage they count as. It is the owner who has been it longest."""
+    """The projects with `holder_id`: whose storage they count as."""
     owners = ProjectMembership.objects.filter(project=OuterRef("pk"), role=Role.OWNER).order_by(
-        "created_at", "pk"
+        *_HOLDER_FIRST
     )
     return projects.annotate(holder_id=Subquery(owners.values("user_id")[:1]))
 
@@ -27,7 +31,7 @@ def holder_of(project: Project) -> User | None:
     owner = (
         ProjectMembership.objects.filter(project=project, role=Role.OWNER)
         .select_related("user")
-        .order_by("created_at", "pk")
+        .order_by(*_HOLDER_FIRST)
         .first()
     )
     return None if owner is None else owner.user

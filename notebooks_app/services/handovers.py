@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from notebooks_app.errors import Conflict
 from notebooks_app.models import Project, ProjectMembership, Role
@@ -115,6 +116,7 @@ def _make_owner(project: Project, heir: User, *, actor: User) -> None:
     if membership is None:
         membership = ProjectMembership(project=project, user=heir)
     membership.role = Role.OWNER
+    membership.holds_storage_since = timezone.now()
     membership.save()
     audit.record(
         "project_handed_over",

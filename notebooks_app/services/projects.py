@@ -10,8 +10,9 @@ import structlog
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from notebooks_app.errors import Conflict, HubError, LastOwner, NotFound, Unavailable
+from notebooks_app.errors import Conflict, HoldsStorage, HubError, LastOwner, NotFound, Unavailable
 from notebooks_app.models import Project, ProjectMembership, Role
+from notebooks_app.selectors.storage import holder_of
 from notebooks_app.signals import project_deleted
 from notebooks_app.storage.project_files import data_files, project_folder, trash_folder
 from zasper_hub.accounts.access import team_for
@@ -92,13 +93,17 @@ def delete_project(project: Project, *, actor: User) -> None:
 def set_project_member(project: Project, person: User, role: Role, *, actor: User) -> ProjectMembership:
     """Adds a person to the project, or changes their role.
 
+    Whose storage the project counts as stays so: nobody is made to pay by being made an owner.
+
     Raises:
         LastOwner: the last owner would be one no more.
+        HoldsStorage: whose storage the project counts as would be an owner no more.
         TooMany: the project has `MAX_MEMBERS`.
     """
     _lock(project)
     if role != Role.OWNER:
-        _keep_an_owner(project, person)
+        _keep_an_owner(project, person, actor)
+    holder = holder_of(project)
     membership = project.memberships.filter(user=person).first()
     if membership is None:
         if project.memberships.count() >= MAX_MEMBERS:
@@ -108,6 +113,8 @@ def set_project_member(project: Project, person: User, role: Role, *, actor: Use
         return membership
     membership.role = role
     membership.save()
+    if holder is not None and holder_of(project) != holder:  # a member of old became an owner
+        _hold_storage(project, holder)
     audit.record(
         "share",
         actor=actor,
@@ -125,16 +132,27 @@ def remove_project_member(project: Project, person: User, *, actor: User) -> Non
 
     Raises:
         NotFound: they are no member. LastOwner: they are the last owner.
+        HoldsStorage: the project counts as their storage.
     """
     _lock(project)
     membership = project.memberships.filter(user=person).first()
     if membership is None:
         raise NotFound("That person is no member of this project.")
-    _keep_an_owner(project, person)
+    _keep_an_owner(project, person, actor)
     membership.delete()
     audit.record(
         "unshare", actor=actor, target=f"project:{project.pk}", team_id=project.team_id, user_id=person.pk
     )
+
+
+@transaction.atomic
+def take_over_storage(project: Project, owner: User) -> None:
+    """The project counts as this owner's storage from now on; by their own will alone."""
+    _lock(project)
+    if holder_of(project) == owner:
+        return
+    _hold_storage(project, owner)
+    audit.record("storage_taken_over", actor=owner, target=f"project:{project.pk}", team_id=project.team_id)
 
 
 def purge_deleted_projects(now: datetime) -> int:
@@ -190,10 +208,24 @@ def _lock(project: Project) -> None:
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
 
 
-def _keep_an_owner(project: Project, person: User) -> None:
+def _hold_storage(project: Project, owner: User) -> None:
+    project.memberships.filter(user=owner, role=Role.OWNER).update(holds_storage_since=timezone.now())
+
+
+def _keep_an_owner(project: Project, person: User, actor: User) -> None:
     owners = project.memberships.filter(role=Role.OWNER)
     if owners.filter(user=person).exists() and not owners.exclude(user=person).exists():
         raise LastOwner("A project needs an owner: make another person owner first.")
+    # Else its storage would fall to an owner who was never asked.
+    if holder_of(project) == person:
+        if person == actor:
+            raise HoldsStorage(
+                "This project counts as your storage. Another owner must take it over first, in “Share”; "
+                "or delete the project."
+            )
+        raise HoldsStorage(
+            f"This project counts as the storage of {person.shown_name}. An owner must take it over first, in “Share”."
+        )
 
 
 def _create_project(user: User, team: Team, name: str) -> Project:

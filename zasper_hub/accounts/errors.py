@@ -44,6 +44,7 @@ CODES: dict[str, CodeMeaning] = {
     "exists": CodeMeaning(409, 4409, "That name is taken."),
     "stale": CodeMeaning(409, 4409, "The file changed since you opened it."),
     "last_owner": CodeMeaning(409, 4409, "Somebody must own it: make another person owner first."),
+    "holds_storage": CodeMeaning(409, 4409, "Another owner must take over the project's storage first."),
     "last_administrator": CodeMeaning(
         409, 4409, "The hub needs an administrator: make another person administrator first."
     ),
@@ -175,6 +176,12 @@ class Exists(Conflict):
 
 class LastOwner(Conflict):
     code = "last_owner"
+
+
+class HoldsStorage(Conflict):
+    """The project counts as the person's storage: they stay its owner until another one takes it over."""
+
+    code = "holds_storage"
 
 
 class LastAdministrator(Conflict):

@@ -2355,6 +2355,11 @@ export interface components {
             /** Display Name */
             display_name: string;
             /**
+             * Holds Storage
+             * @description Whether the project counts as this person's storage.
+             */
+            holds_storage: boolean;
+            /**
              * Role
              * @enum {string}
              */
@@ -2769,6 +2774,11 @@ export interface components {
         ProjectChange: {
             /** Allows Hidden Files */
             allows_hidden_files?: boolean | null;
+            /**
+             * Holds Storage
+             * @description The project counts as the caller's storage from now on.
+             */
+            holds_storage?: true | null;
             /** Name */
             name?: string | null;
         };

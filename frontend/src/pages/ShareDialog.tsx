@@ -3,7 +3,7 @@ import { hubUrl } from "../address";
 import { messageOf } from "../api/errors";
 import type { Member, Project, Role } from "../api/types";
 import { me, shownName } from "../store/me";
-import { fetchMembers, projects, removeMember, setMember } from "../store/projects";
+import { fetchMembers, projects, removeMember, setMember, takeOverStorage } from "../store/projects";
 import { navigate, projectUrl } from "../router";
 import { Button, IconButton } from "../ui/Button";
 import { confirm, Dialog } from "../ui/Dialog";
@@ -68,6 +68,17 @@ function ShareDialog({ project, onClose }: { project: Project; onClose: () => vo
     }
   };
 
+  const takeOver = async () => {
+    const isSure = await confirm({
+      title: "Take over the storage?",
+      text: `What ${project.name} stores counts as your storage from now on, until another owner takes it over.`,
+      action: "Take over",
+    });
+    if (!isSure) return;
+    await takeOverStorage(project.id).catch(toastError);
+    await refresh();
+  };
+
   const copyLink = () =>
     navigator.clipboard.writeText(location.origin + projectUrl(project)).then(
       () => toast({ kind: "ok", text: "Link copied. It opens the project for its members." }),
@@ -114,7 +125,9 @@ function ShareDialog({ project, onClose }: { project: Project; onClose: () => vo
                     {isMe && <span class="muted"> (you)</span>}
                   </span>
                   {name !== member.username && <span class="running-detail truncate">{member.username}</span>}
+                  {member.holds_storage && <span class="running-detail">The project counts as {isMe ? "your" : "their"} storage</span>}
                 </div>
+                {isMe && isOwner && !member.holds_storage && <Button onClick={takeOver}>Take over storage</Button>}
                 {isOwner ? (
                   <RoleSelect label={`Role of ${name}`} roles={ROLES} role={member.role} onChange={(chosen) => void change(member, chosen)} />
                 ) : (

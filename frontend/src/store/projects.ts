@@ -36,6 +36,11 @@ export async function removeMember(projectId: string, username: string): Promise
   await request(`projects/${projectId}/members`, { method: "DELETE", query: { username } });
 }
 
+/** The project counts as the storage of whoever asks from now on. */
+export async function takeOverStorage(projectId: string): Promise<void> {
+  await request(`projects/${projectId}`, { method: "PATCH", json: { holds_storage: true } });
+}
+
 /** Asks the kernel to stop; the list follows from the hub. */
 export async function stopKernel(id: string): Promise<void> {
   await request(`kernels/${id}`, { method: "DELETE" });

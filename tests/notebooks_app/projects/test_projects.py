@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from notebooks_app.models import Document, Project, ProjectMembership
+from notebooks_app.selectors.storage import holder_of, person_storage_bytes
 from notebooks_app.services.projects import create_project, delete_project, note_opened
 from notebooks_app.signals import project_deleted
 from notebooks_app.storage.project_files import content_store
@@ -138,8 +139,45 @@ def test_the_last_owner_stays(cast: Cast) -> None:
     assert code_of(call(cast.alice, "DELETE", f"{members}?username=alice")) == "last_owner"
     assert code_of(call(cast.alice, "POST", members, {"username": "alice", "role": "editor"})) == "last_owner"
     assert call(cast.alice, "POST", members, {"username": "bob", "role": "owner"}).status_code == 201
+    assert call(cast.bob, "PATCH", f"/projects/{cast.project.pk}", {"holds_storage": True}).status_code == 200
     assert call(cast.alice, "DELETE", f"{members}?username=alice").status_code == 204
     assert code_of(call(cast.bob, "DELETE", f"{members}?username=bob")) == "last_owner"
+
+
+def holder(cast: Cast) -> list[str]:
+    members = call(cast.alice, "GET", f"/projects/{cast.project.pk}/members").json()
+    return [entry["username"] for entry in members if entry["holds_storage"]]
+
+
+def test_storage_falls_to_nobody_who_did_not_take_it_over(cast: Cast) -> None:
+    members, path = f"/projects/{cast.project.pk}/members", f"/projects/{cast.project.pk}"
+    for username in ("bob", "mallory"):
+        call(cast.alice, "POST", members, {"username": username, "role": "owner"})
+    assert holder(cast) == ["alice"]
+    for actor in (cast.alice, cast.bob):
+        left = call(actor, "DELETE", f"{members}?username=alice")
+        assert (left.status_code, code_of(left)) == (409, "holds_storage")
+        assert "take it over" in left.json()["error"]["message"]
+        changed = call(actor, "POST", members, {"username": "alice", "role": "editor"})
+        assert code_of(changed) == "holds_storage"
+    assert code_of(call(cast.carol, "PATCH", path, {"holds_storage": True})) == "forbidden"
+    assert call(cast.alice, "PATCH", path, {"holds_storage": False}).status_code == 422
+    assert call(cast.mallory, "PATCH", path, {"holds_storage": True}).status_code == 200
+    assert holder(cast) == ["mallory"]
+    assert person_storage_bytes(cast.alice) == 0
+    assert code_of(call(cast.mallory, "DELETE", f"{members}?username=mallory")) == "holds_storage"
+    assert call(cast.alice, "POST", members, {"username": "alice", "role": "editor"}).status_code == 201
+    taken = AuditEvent.objects.get(action="storage_taken_over")
+    assert (taken.actor, taken.target) == (cast.mallory, f"project:{cast.project.pk}")
+
+
+def test_a_member_of_old_who_is_made_an_owner_does_not_get_the_storage(cast: Cast) -> None:
+    members = f"/projects/{cast.project.pk}/members"
+    call(cast.alice, "POST", members, {"username": "mallory", "role": "owner"})
+    cast.project.memberships.get(user=cast.alice).delete()  # as with an account that is deleted
+    assert holder_of(cast.project) == cast.mallory
+    assert call(cast.mallory, "POST", members, {"username": "bob", "role": "owner"}).status_code == 201
+    assert holder_of(cast.project) == cast.mallory
 
 
 @pytest.mark.parametrize(
