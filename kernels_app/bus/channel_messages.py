@@ -35,6 +35,10 @@ class InvalidChannelMessage(Exception):
     """Bytes that are no message of a channel. The text says what is wrong, without the content."""
 
 
+class UnknownChannel(InvalidChannelMessage):
+    """A message for a channel that kernels do not have: Jupyter Server ignores it."""
+
+
 class ClientHeader(msgspec.Struct):
     """What is read of a header, wherever it comes from."""
 
@@ -50,7 +54,7 @@ class _JsonMessage(msgspec.Struct):
     content: msgspec.Raw = msgspec.Raw(b"{}")
     parent_header: msgspec.Raw = msgspec.Raw(b"{}")
     metadata: msgspec.Raw = msgspec.Raw(b"{}")
-    channel: str = "shell"
+    channel: str | None = None
 
 
 _header_decoder = msgspec.json.Decoder(ClientHeader)
@@ -91,7 +95,7 @@ def check_message(message: bytes) -> None:
     """Whether the message is one in the v1 form, without taking it apart.
 
     Raises:
-        InvalidChannelMessage
+        UnknownChannel, InvalidChannelMessage
     """
     offsets = _offsets(message)
     _channel(message[offsets[0] : offsets[1]].decode("utf-8", "replace"))
@@ -159,10 +163,10 @@ def to_json_form(message: bytes) -> str | bytes:
 
 
 def from_json_form(message: str | bytes) -> bytes:
-    """A client's message in the default form (text, or binary with buffers), in the v1 form.
+    """A client's message in the default form (text, or binary with buffers), in the v1 form. Without a channel: shell.
 
     Raises:
-        InvalidChannelMessage
+        UnknownChannel, InvalidChannelMessage
     """
     buffers: list[bytes] = []
     if isinstance(message, bytes):
@@ -175,7 +179,7 @@ def from_json_form(message: str | bytes) -> bytes:
             bytes(parts.metadata),
             bytes(parts.content),
         ]
-        channel = parts.channel
+        channel = "shell" if parts.channel is None else parts.channel
     except (msgspec.MsgspecError, UnicodeDecodeError):
         # Clients in Python send NaN and lone surrogates, which strict JSON does not have.
         channel, frames = _decode_loosely(message)
@@ -195,7 +199,7 @@ def header_of(frame: bytes) -> ClientHeader:
 
 def _channel(name: str) -> ChannelName:
     if name not in CHANNEL_NAMES:
-        raise InvalidChannelMessage("There is no such channel.")
+        raise UnknownChannel("There is no such channel.")
     return name
 
 
@@ -219,9 +223,11 @@ def _decode_loosely(message: str | bytes) -> tuple[str, list[bytes]]:
         raise InvalidChannelMessage("The message is not JSON.") from error
     if not isinstance(value, dict) or not isinstance(value.get("header"), dict):
         raise InvalidChannelMessage("The message has no header.")
-    channel = value.get("channel", "shell")
+    channel = value.get("channel")
+    if channel is None:
+        channel = "shell"
     if not isinstance(channel, str):
-        raise InvalidChannelMessage("There is no such channel.")
+        raise UnknownChannel("There is no such channel.")
     return channel, [
         json.dumps(value.get(name) or {}).encode()
         for name in ("header", "parent_header", "metadata", "content")

@@ -8,6 +8,7 @@ import uuid
 from typing import ClassVar
 from urllib.parse import parse_qs
 
+import structlog
 from channels.db import database_sync_to_async
 from django.db import Error as DatabaseError
 
@@ -15,6 +16,7 @@ from kernels_app.access import kernel_for
 from kernels_app.bus.channel_messages import (
     V1_PROTOCOL,
     InvalidChannelMessage,
+    UnknownChannel,
     check_message,
     from_json_form,
 )
@@ -32,6 +34,8 @@ from notebooks_app.wire import hub_transport
 from zasper_hub.accounts.permissions import Need
 from zasper_hub.accounts.sockets import HubConsumer
 from zasper_hub.accounts.tokens import Scope
+
+log = structlog.get_logger(__name__)
 
 MAX_SESSION_ID_CHARS = 200
 _CHANNELS_PATH = re.compile(r"/*api/kernels/([-0-9a-fA-F]{32,36})/channels(?:\?.*)?\Z", re.DOTALL)
@@ -175,6 +179,11 @@ class ChannelsConsumer(HubConsumer):
                 message = frame
             else:
                 raise InvalidChannelMessage("This socket carries binary messages.")
+        except UnknownChannel:
+            if not self._has_strayed:  # once: a client may do it with every message
+                self._has_strayed = True
+                log.warning("channel_unknown", kernel_id=str(self._kernel.pk))
+            return
         except InvalidChannelMessage as error:
             raise Malformed(str(error)) from error
         self._feed.say(self._client, message)
@@ -202,6 +211,7 @@ class ChannelsConsumer(HubConsumer):
     _waiting: asyncio.Task[None] | None = None
     _ending: asyncio.Task[None] | None = None
     _is_held = False
+    _has_strayed = False
 
 
 class ChannelsByQueryConsumer(ChannelsConsumer):

@@ -11,6 +11,8 @@ import pytest
 from kernels_app.bus.channel_messages import (
     CHANNEL_NAMES,
     InvalidChannelMessage,
+    UnknownChannel,
+    check_message,
     from_json_form,
     header_of,
     pack_message,
@@ -129,6 +131,8 @@ def test_bytes_that_are_no_message_are_refused(bad: bytes) -> None:
         '{"header": 1}',
         '{"header": {}, "channel": "nowhere"}',
         '{"header": {}, "channel": 5}',
+        '{"header": {}, "channel": ""}',
+        '{"header": {}, "channel": "nowhere", "content": NaN}',
         b"",
         b"\x00\x00\x00\x00\x00\x00\x00\x00",
         b"\xff\xff\xff\xff\x00\x00\x00\x08{}",
@@ -143,6 +147,20 @@ def test_forms_that_are_no_message_are_refused(bad: str | bytes) -> None:
 
     with pytest.raises(InvalidChannelMessage):
         read()
+
+
+@pytest.mark.parametrize("channel", ["5", '""', '"iopuB"', "[]"])
+def test_a_channel_that_there_is_not_is_told_from_nonsense(channel: str) -> None:
+    with pytest.raises(UnknownChannel):
+        from_json_form(f'{{"header": {{"msg_id": "a", "msg_type": "b"}}, "channel": {channel}}}')
+    with pytest.raises(UnknownChannel):
+        check_message(EMPTY_V1.replace(b"iopub", b"iopuB"))
+
+
+@pytest.mark.parametrize("rest", ["", ', "channel": null', ', "channel": null, "content": {"x": NaN}'])
+def test_a_message_without_a_channel_is_for_the_shell(rest: str) -> None:
+    message = from_json_form(f'{{"header": {{"msg_id": "a", "msg_type": "b"}}{rest}}}')
+    assert unpack_message(message)[0] == "shell"
 
 
 def test_random_bytes_are_refused_or_parsed_but_never_crash() -> None:

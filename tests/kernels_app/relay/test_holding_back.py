@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from kernels_app.bus.channel_messages import pack_message
 from kernels_app.bus.identifiers import KernelId, Mailbox, NodeId
 from kernels_app.bus.memory import MemoryTransport
 from kernels_app.bus.memory_store import MemoryStore
@@ -16,6 +18,7 @@ from kernels_app.bus.relay_envelopes import Say
 from kernels_app.consumers.channels import ChannelsConsumer
 from kernels_app.consumers.outlets import DirectOutlet
 from kernels_app.errors import Unavailable
+from kernels_app.models import Kernel
 from kernels_app.relay import node_link
 from kernels_app.relay.direct_socket import DirectSocket
 from kernels_app.relay.kernel_feed import ChannelClient, KernelFeed
@@ -95,6 +98,35 @@ async def test_a_socket_past_the_server_is_held_back_and_goes_on(
     monkeypatch.setattr(consumer, "close_with", lambda error: asyncio.sleep(0))
     consumer._end_later(Unavailable())
     assert not side.is_paused, "who is to leave must be able to answer"
+    await link.close()
+
+
+async def test_a_message_for_no_channel_of_kernels_is_ignored_and_told_once(link: NodeLink) -> None:
+    consumer = ChannelsConsumer()
+    consumer._kernel = Kernel()
+    ends: list[object] = []
+    outlet = DirectOutlet(
+        DirectSocket(
+            RecordingSide(), on_message=consumer._take, on_drained=lambda: None, max_message_bytes=1 << 20
+        ),
+        is_v1=False,
+        end=ends.append,
+    )
+    consumer._outlet = outlet
+    consumer._client = ChannelClient("client", outlet, may_return=True)
+    consumer._feed = KernelFeed(KernelId("k"), link)
+    with capture_logs() as logs:
+        consumer._is_v1 = False
+        for channel in ('"nowhere"', "5"):
+            consumer._take(
+                True, b'{"header": {"msg_id": "a", "msg_type": "b"}, "channel": %s}' % channel.encode()
+            )
+        consumer._is_v1 = True
+        consumer._take(False, pack_message("nowhere", [b"{}"] * 4))
+        assert (link._number, consumer._ending, ends) == (0, None, [])
+        consumer._take(False, pack_message("shell", [b"{}"] * 4))
+    assert link._items or link._number
+    assert [entry["event"] for entry in logs] == ["channel_unknown"]
     await link.close()
 
 
