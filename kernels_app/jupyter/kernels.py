@@ -56,7 +56,7 @@ one_session = Endpoint()
 
 @all_kernels.on("GET", Need.VIEWER, Scope.READ)
 def list_kernels(call: Call) -> HttpResponseBase:
-    counts = _connection_counts()
+    counts = connection_counts()
     return answer([_kernel_model(kernel, counts) for kernel in _live_kernels(call).order_by("created_at")])
 
 
@@ -81,7 +81,7 @@ def start(call: Call) -> HttpResponseBase:
 
 @one_kernel.on("GET", Need.VIEWER, Scope.READ)
 def show_kernel(call: Call, kernel_id: str) -> HttpResponseBase:
-    return answer(_kernel_model(live_kernel_of(call, kernel_id), _connection_counts()))
+    return answer(_kernel_model(live_kernel_of(call, kernel_id), connection_counts()))
 
 
 @one_kernel.on("DELETE", Need.EDITOR, Scope.RUN)
@@ -100,12 +100,12 @@ def interrupt(call: Call, kernel_id: str) -> HttpResponseBase:
 def restart(call: Call, kernel_id: str) -> HttpResponseBase:
     kernel = live_kernel_of(call, kernel_id)
     restart_live_kernel(kernel)
-    return answer({**_kernel_model(kernel, _connection_counts()), "execution_state": "starting"})
+    return answer({**_kernel_model(kernel, connection_counts()), "execution_state": "starting"})
 
 
 @all_sessions.on("GET", Need.VIEWER, Scope.READ)
 def list_sessions(call: Call) -> HttpResponseBase:
-    counts = _connection_counts()
+    counts = connection_counts()
     rows = list(_live_sessions(call).order_by("created_at"))
     own = _document_sessions(call, rows)
     return answer(
@@ -134,7 +134,7 @@ def create_session(call: Call) -> HttpResponseBase:
             environment=_variables(body),
         )
     return answer(
-        _session_model(session, _connection_counts()),
+        _session_model(session, connection_counts()),
         status=201,
         location=f"{call.base_path}api/sessions/{session.pk}",
     )
@@ -143,7 +143,7 @@ def create_session(call: Call) -> HttpResponseBase:
 @one_session.on("GET", Need.VIEWER, Scope.READ)
 def show_session(call: Call, session_id: str) -> HttpResponseBase:
     found = _session(call, session_id)
-    counts = _connection_counts()
+    counts = connection_counts()
     return answer(
         _session_model(found, counts)
         if isinstance(found, KernelSession)
@@ -169,7 +169,7 @@ def patch_session(call: Call, session_id: str) -> HttpResponseBase:
             kernel_id=optional_uuid(kernel, "id"),
             kernelspec_name=optional_text(kernel, "name"),
         )
-    return answer(_session_model(changed, _connection_counts()))
+    return answer(_session_model(changed, connection_counts()))
 
 
 @one_session.on("DELETE", Need.EDITOR, Scope.RUN)
@@ -258,7 +258,8 @@ def _session(call: Call, session_id: str) -> KernelSession | Kernel:
     return found
 
 
-def _connection_counts() -> dict[str, bytes]:
+def connection_counts() -> dict[str, bytes]:
+    """Of all kernels that have any, by their ids."""
     return blocking_transport().get_fields(connections_key())
 
 

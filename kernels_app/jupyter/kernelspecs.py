@@ -11,8 +11,10 @@ from django.http.response import HttpResponseBase
 
 from kernels_app.bus.envelopes import KernelSpecInfo, NodeInfo
 from kernels_app.bus.identifiers import kernelspec_resource_key
-from kernels_app.models import LIVE_STATES, Kernel
+from kernels_app.jupyter.kernels import connection_counts
+from kernels_app.models import Kernel
 from kernels_app.runs.placement import available_kernelspecs, default_kernelspec
+from kernels_app.selectors.kernels import STAYING_STATES
 from kernels_app.selectors.nodes import nodes_up
 from kernels_app.services.reservation import permitted
 from notebooks_app.errors import NotFound
@@ -66,11 +68,13 @@ def get_resource(call: Call, name: str, file_name: str) -> HttpResponseBase:
 def get_status(call: Call) -> HttpResponseBase:
     """What runs in the project; `started` is when this web process did."""
     kernels = Kernel.objects.filter(project=call.project)
+    listed = [str(pk) for pk in kernels.filter(state__in=STAYING_STATES).values_list("pk", flat=True)]
+    counts = connection_counts()
     active = kernels.exclude(last_activity_at=None).order_by("-last_activity_at").first()
     return answer(
         {
-            "connections": 0,
-            "kernels": kernels.filter(state__in=LIVE_STATES).count(),
+            "connections": sum(int(counts.get(kernel_id, b"0")) for kernel_id in listed),
+            "kernels": len(listed),
             "last_activity": moment(active.last_activity_at if active is not None else STARTED_AT),
             "started": moment(STARTED_AT),
         }

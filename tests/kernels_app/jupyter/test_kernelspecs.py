@@ -8,6 +8,7 @@ from django.utils import timezone
 from kernels_app.bus.envelopes import KernelSpecInfo
 from kernels_app.bus.identifiers import kernelspec_resource_key
 from kernels_app.bus.memory_store import MemoryStore
+from kernels_app.bus.relay_envelopes import connections_key
 from kernels_app.models import Kernel, KernelState
 from notebooks_app.models import Project
 from tests.cast import Cast
@@ -73,16 +74,20 @@ def test_without_the_wire_the_answer_is_to_try_again(carol: Server, hub_wire: Me
     hub_wire.set_down(False)
 
 
-def test_the_status_is_that_of_the_project(cast: Cast, carol: Server) -> None:
+def test_the_status_is_that_of_the_project(cast: Cast, carol: Server, hub_wire: MemoryStore) -> None:
     other = Project.objects.create(team=cast.mallory.personal_team, slug="own", name="Own")
     for project, state in (
         (cast.project, KernelState.IDLE),
+        (cast.project, KernelState.PENDING),
+        (cast.project, KernelState.STOPPING),
         (cast.project, KernelState.STOPPED),
         (other, KernelState.IDLE),
     ):
-        Kernel.objects.create(
+        kernel = Kernel.objects.create(
             project=project, kernelspec_name="python3", state=state, last_activity_at=timezone.now()
         )
+        if state != KernelState.PENDING:
+            hub_wire.put_field(connections_key(), str(kernel.pk), b"2")
     status = carol.call("GET", "api/status").json()
-    assert status["kernels"] == 1
+    assert (status["kernels"], status["connections"]) == (2, 2)
     assert set(status) == {"connections", "kernels", "last_activity", "started"}
