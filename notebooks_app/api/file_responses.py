@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.http import http_date
+from django.utils.http import http_date, parse_http_date_safe
 
 from notebooks_app.api.conditions import ANY, requested_range, tags_in
 from notebooks_app.api.downloads import BytesResponse, bytes_response, chunks_of, type_of_name
@@ -49,7 +49,7 @@ def _response(
     if entry.modified_at is not None:
         headers["Last-Modified"] = http_date(entry.modified_at.timestamp())
     known = tags_in(request.headers.get("If-None-Match"))
-    if entry.etag in known or ANY in known:
+    if entry.etag in known or ANY in known or (not known and _is_unmodified(request, entry)):
         return HttpResponse(status=304, headers=headers)
     first, last, status = 0, entry.size_bytes - 1, 200
     if request.headers.get("If-Range", etag) == etag:
@@ -73,3 +73,13 @@ def _response(
     for name, value in headers.items():
         response[name] = value
     return response
+
+
+def _is_unmodified(request: HttpRequest, entry: Entry) -> bool:
+    """Since the time of `If-Modified-Since`, to the second; false without one, or for what is no time."""
+    since_s = parse_http_date_safe(request.headers.get("If-Modified-Since", ""))
+    return (
+        since_s is not None
+        and entry.modified_at is not None
+        and int(entry.modified_at.timestamp()) <= since_s
+    )

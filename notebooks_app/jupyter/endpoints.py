@@ -10,6 +10,7 @@ patterns = [path("api/kernels", kernels)]
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from django.utils.http import http_date
 
 from kernels_app.bus.transport import TransportError
 from notebooks_app.access import project_at, role_in
+from notebooks_app.api.conditions import ANY, tags_in
 from notebooks_app.errors import Forbidden, HubError, NotFound, TooLarge, Unavailable
 from notebooks_app.models import Project, Role
 from zasper_hub.accounts.authentication import Caller, caller_of_token
@@ -204,6 +206,8 @@ class Endpoint:
         )
         call = Call(request, jupyter_project, caller, project_at(caller.user, jupyter_project))
         response = self.run(method, call, parameters)
+        if request.method == "GET" and isinstance(response, JsonResponse) and response.status_code == 200:
+            response = _unless_known(request, response)
         _give_xsrf_cookie(response, request, caller)
         return response
 
@@ -266,6 +270,21 @@ def _give_xsrf_cookie(response: HttpResponseBase, request: HttpRequest, caller: 
             samesite="Lax",
             secure=settings.SESSION_COOKIE_SECURE,
         )
+
+
+def _unless_known(request: HttpRequest, response: JsonResponse) -> HttpResponseBase:
+    """The answer with an entity tag; 304 to a client that has it."""
+    tag = f'"{hashlib.sha256(response.content).hexdigest()}"'
+    response["ETag"] = tag
+    response.setdefault("Cache-Control", "private, no-cache")
+    try:
+        known = tags_in(request.headers.get("If-None-Match"))
+    except BadRequest:  # as one that it does not have
+        return response
+    if tag.strip('"') not in known and ANY not in known:
+        return response
+    kept = ("ETag", "Cache-Control", "Last-Modified")
+    return HttpResponse(status=304, headers={name: response[name] for name in kept if name in response})
 
 
 def answer(

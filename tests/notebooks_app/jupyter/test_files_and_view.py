@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils.http import http_date, parse_http_date
 
 from notebooks_app.storage.project_files import content_store
 from tests.cast import Cast
 from tests.notebooks_app.jupyter.server import Server, body
+from tests.notebooks_app.sync.documents import notebook_json, write_file
 
 HTML = b"<script>document.body.innerHTML = 'ran'</script><h1>Report</h1>"
 
@@ -66,6 +68,42 @@ def test_a_known_file_is_not_sent_again(carol: Server, cast: Cast) -> None:
     write(cast, "a.txt", b"x")
     etag = carol.call("GET", "files/a.txt")["ETag"]
     assert carol.call("GET", "files/a.txt", If_None_Match=etag).status_code == 304
+
+
+def test_a_file_that_did_not_change_since_is_not_sent_again(carol: Server, cast: Cast) -> None:
+    write(cast, "a.txt", b"x")
+    first = carol.call("GET", "files/a.txt")
+    since = first["Last-Modified"]
+    before = http_date(parse_http_date(since) - 1)
+    assert carol.call("GET", "files/a.txt", If_Modified_Since="soon").status_code == 200
+    assert carol.call("GET", "files/a.txt", If_Modified_Since=before).status_code == 200
+    changed = carol.call("GET", "files/a.txt", If_Modified_Since=since, If_None_Match='"other"')
+    assert changed.status_code == 200, "the tag alone counts"
+    for method in ("GET", "HEAD"):
+        same = carol.call(method, "files/a.txt", If_Modified_Since=since)
+        assert (same.status_code, same["ETag"], body(same)) == (304, first["ETag"], b"")
+
+
+@pytest.mark.parametrize(
+    "address", ["api/contents?content=1", "api/contents/a.ipynb", "api/me", "api/kernelspecs"]
+)
+@pytest.mark.usefixtures("hub_wire")
+def test_an_answer_that_the_client_has_is_not_sent_again(carol: Server, cast: Cast, address: str) -> None:
+    write_file(cast, notebook_json(), "a.ipynb")
+    first = carol.call("GET", address)
+    assert first.status_code == 200
+    for known in ('"other"', "nonsense"):
+        again = carol.call("GET", address, If_None_Match=known)
+        assert (again.status_code, body(again)) == (200, body(first))
+    same = carol.call("GET", address, If_None_Match=f'"other", {first["ETag"]}')
+    assert (same.status_code, same["ETag"], body(same)) == (304, first["ETag"], b"")
+
+
+def test_an_answer_that_changed_is_sent(carol: Server, cast: Cast) -> None:
+    tag = carol.call("GET", "api/contents")["ETag"]
+    write(cast, "a.txt", b"x")
+    assert carol.call("GET", "api/contents", If_None_Match=tag).status_code == 200
+    assert carol.call("GET", "api/contents/absent", If_None_Match="*").status_code == 404
 
 
 def test_a_folder_is_no_file(carol: Server, cast: Cast) -> None:
