@@ -1,7 +1,8 @@
 """Converts one notebook with nbconvert: run by the Python of the kernel environment, never imported by the hub.
 
-Arguments: format (html, script or markdown), name, memory limit in bytes, CPU limit in seconds. The notebook comes on
-the standard input; `result` and `result.json` are written to the current folder, which is empty and its own.
+Arguments: format (html, script or markdown), name, memory limit in bytes, CPU limit in seconds, and `sanitize` for HTML
+without scripts. The notebook comes on the standard input; `result` and `result.json` are written to the current folder,
+which is empty and its own.
 """
 
 import json
@@ -22,7 +23,7 @@ def limit(memory_bytes: int, cpu_s: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def convert(name: str, target: str) -> None:
+def convert(name: str, target: str, *, is_sanitized: bool) -> None:
     import nbformat  # type: ignore[import-untyped, unused-ignore]
     from nbconvert.exporters import (  # type: ignore[import-not-found, unused-ignore]
         HTMLExporter,
@@ -37,6 +38,8 @@ def convert(name: str, target: str) -> None:
         language.pop("nbconvert_exporter", None)
     classes = {"html": HTMLExporter, "markdown": MarkdownExporter, "script": ScriptExporter}
     exporter = classes[target](config=Config())
+    if is_sanitized and target == "html":
+        exporter.sanitize_html = True
     output, resources = exporter.from_notebook_node(notebook, resources={"metadata": {"name": name}})
     extension = resources.get("output_extension") or exporter.file_extension or ".txt"
     files = resources.get("outputs") or {}
@@ -54,4 +57,4 @@ def convert(name: str, target: str) -> None:
 
 if __name__ == "__main__":
     limit(int(sys.argv[3]), int(sys.argv[4]))
-    convert(sys.argv[2], sys.argv[1])
+    convert(sys.argv[2], sys.argv[1], is_sanitized="sanitize" in sys.argv[5:])

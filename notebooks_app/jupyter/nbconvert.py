@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.utils.http import http_date
 
 from notebooks_app.api.downloads import bytes_response, chunks_of
 from notebooks_app.errors import NotANotebook, NotFound
@@ -20,6 +21,13 @@ from notebooks_app.storage.project_files import content_store
 from zasper_hub.accounts.permissions import Need
 from zasper_hub.accounts.tokens import Scope
 
+# What a notebook may say its script is; the type comes from its metadata.
+_SCRIPT_TYPES = frozenset(
+    {
+        "text/x-c++src", "text/x-csrc", "text/x-ipython", "text/x-java", "text/x-julia", "text/x-python",
+        "text/x-r-source", "text/x-scala", "text/x-sh", "text/x-typescript",
+    }
+)  # fmt: skip
 _MIMETYPES = {"html": "text/html", "markdown": "text/markdown", "script": "text/plain"}
 
 formats = Endpoint()
@@ -34,7 +42,10 @@ def list_formats(call: Call) -> HttpResponseBase:
 
 @converted_file.on("GET", Need.VIEWER, Scope.READ)
 def convert_file(call: Call, target: str, path: str) -> HttpResponseBase:
-    """The notebook at `path`; with `download=true` as an attachment. Another file: sends to its bytes."""
+    """The notebook at `path`; with `download=true` as an attachment, with `sanitize_html=true` without its scripts.
+
+    Another file: sends to its bytes.
+    """
     _check(target)
     shown = path.strip("/")
     try:
@@ -44,8 +55,16 @@ def convert_file(call: Call, target: str, path: str) -> HttpResponseBase:
         entry, notebook = read_notebook_now(call.project, shown)
     except NotFound as error:
         raise NotFound(f"No such file: {shown}") from error
-    download = (call.argument("download") or "").lower() == "true"
-    return _converted(notebook, target, entry.name, download)
+    response = _converted(
+        notebook,
+        target,
+        entry.name,
+        download=_is_true(call, "download"),
+        is_sanitized=_is_true(call, "sanitize_html"),
+    )
+    if entry.modified_at is not None:
+        response["Last-Modified"] = http_date(entry.modified_at.timestamp())
+    return response
 
 
 @converted_body.on("POST", Need.VIEWER, Scope.READ)
@@ -58,7 +77,11 @@ def convert_body(call: Call, target: str) -> HttpResponseBase:
         notebook = notebook_of_content(body.get("content"))
     except NotebookError as error:
         raise NotANotebook(str(error)) from error
-    return _converted(notebook, target, name if isinstance(name, str) else "notebook.ipynb", False)
+    return _converted(notebook, target, name if isinstance(name, str) else "notebook.ipynb")
+
+
+def _is_true(call: Call, name: str) -> bool:
+    return (call.argument(name) or "").lower() == "true"
 
 
 def _check(target: str) -> None:
@@ -66,12 +89,15 @@ def _check(target: str) -> None:
         raise NotFound(f"No exporter for format: {target}")
 
 
-def _converted(notebook: Notebook, target: str, name: str, download: bool) -> HttpResponseBase:
+def _converted(
+    notebook: Notebook, target: str, name: str, *, download: bool = False, is_sanitized: bool = False
+) -> HttpResponseBase:
     # It goes to the command line of another program: no path, and nothing that ends the text there.
     stem = name.rpartition("/")[2].removesuffix(".ipynb").replace("\0", "")[:100] or "notebook"
-    made = convert_notebook(write_notebook(notebook), target=target, name=stem)
+    made = convert_notebook(write_notebook(notebook), target=target, name=stem, is_sanitized=is_sanitized)
     is_archive = made.mimetype == "application/zip"
-    content_type = made.mimetype if is_archive or target != "script" else "text/plain"
+    is_known = is_archive or target != "script" or made.mimetype in _SCRIPT_TYPES
+    content_type = made.mimetype if is_known else "text/plain"
     response = bytes_response(
         chunks_of(made.stream, made.size_bytes),
         content_type=content_type,

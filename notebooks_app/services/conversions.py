@@ -43,8 +43,10 @@ class Converted:
     extension: str
 
 
-def convert_notebook(data: bytes, *, target: str, name: str) -> Converted:
+def convert_notebook(data: bytes, *, target: str, name: str, is_sanitized: bool = False) -> Converted:
     """The notebook (nbformat JSON) in another format; `name` is its title, without suffix.
+
+    `is_sanitized`: HTML without the scripts of its Markdown and outputs.
 
     Raises:
         Invalid: nbconvert cannot convert it, or not within the limits.
@@ -58,7 +60,7 @@ def convert_notebook(data: bytes, *, target: str, name: str) -> Converted:
         raise TooMany("Other notebooks are being converted. Try again in a moment.")
     try:
         with tempfile.TemporaryDirectory(prefix="convert-") as folder:
-            _run(python, Path(folder), data, target, name)
+            _run(python, Path(folder), data, target, name, is_sanitized)
             described: dict[str, Any] = json.loads(Path(folder, "result.json").read_text(encoding="utf-8"))
             stream: BinaryIO = Path(folder, "result").open("rb")  # noqa: SIM115  # the caller closes it
         return Converted(
@@ -68,7 +70,7 @@ def convert_notebook(data: bytes, *, target: str, name: str) -> Converted:
         _turns.release()
 
 
-def _run(python: Path, folder: Path, data: bytes, target: str, name: str) -> None:
+def _run(python: Path, folder: Path, data: bytes, target: str, name: str, is_sanitized: bool) -> None:
     environment = {
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
@@ -78,6 +80,7 @@ def _run(python: Path, folder: Path, data: bytes, target: str, name: str) -> Non
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     command = [str(python), "-I", str(PROGRAM), target, name, str(MEMORY_LIMIT_BYTES), str(TIME_LIMIT_S)]
+    command += ["sanitize"] if is_sanitized else []
     try:
         done = subprocess.run(
             command,

@@ -49,7 +49,7 @@ def test_a_notebook_is_converted_as_people_see_it(carol: Server, cast: Cast) -> 
     script = carol.call("GET", f"nbconvert/script/{PATH}")
     assert script.status_code == 200, body(script)
     assert b"print('live')" in body(script)
-    assert script["Content-Type"] == "text/plain; charset=utf-8"
+    assert script["Content-Type"] == "text/plain; charset=utf-8", "it does not say of which language it is"
 
 
 @pytest.mark.usefixtures("has_nbconvert")
@@ -73,6 +73,44 @@ def test_markdown_with_pictures_comes_as_an_archive(carol: Server, cast: Cast) -
     with zipfile.ZipFile(io.BytesIO(body(answer))) as archive:
         assert "a.md" in archive.namelist()
         assert len(archive.namelist()) == 2
+
+
+@pytest.mark.usefixtures("has_nbconvert")
+def test_a_script_has_the_type_of_its_language_if_that_is_harmless(carol: Server) -> None:
+    for mimetype, served in (
+        ("text/html", "text/plain"),
+        ("a/b\nc: d", "text/plain"),
+        ("text/x-python",) * 2,
+    ):
+        content = {
+            "cells": [cell("a", "print(1)")],
+            "metadata": {"language_info": {"name": "python", "mimetype": mimetype, "file_extension": ".py"}},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+        answer = carol.call("POST", "nbconvert/script", {"content": content})
+        assert (answer.status_code, answer["Content-Type"]) == (200, f"{served}; charset=utf-8")
+
+
+@pytest.mark.usefixtures("has_nbconvert")
+def test_html_has_no_scripts_of_the_notebook_when_that_is_asked_for(carol: Server, cast: Cast) -> None:
+    output = {
+        "output_type": "display_data",
+        "metadata": {},
+        "data": {"text/html": "<b>bold</b><script>evil_output()</script>"},
+    }
+    cells = [
+        {**cell("a", "1"), "outputs": [output]},
+        {"cell_type": "markdown", "id": "m", "metadata": {}, "source": "x<script>evil_markdown()</script>"},
+    ]
+    write_file(cast, notebook_json(*cells), "a.ipynb")
+    file = carol.call("GET", "files/a.ipynb")
+    for query, has_scripts in (("", True), ("?sanitize_html=false", True), ("?sanitize_html=True", False)):
+        answer = carol.call("GET", f"nbconvert/html/a.ipynb{query}")
+        text = body(answer)
+        assert (answer.status_code, answer["Last-Modified"]) == (200, file["Last-Modified"])
+        assert b"<b>bold</b>" in text
+        assert (b"<script>evil_output()" in text, b"<script>evil_markdown()" in text) == (has_scripts,) * 2
 
 
 @pytest.mark.usefixtures("has_nbconvert")
