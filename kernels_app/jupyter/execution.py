@@ -105,7 +105,7 @@ def show_request(call: Call, kernel_id: str, request_id: str) -> HttpResponseBas
     if known["state"] == "failed":
         return answer({"error": known["error"]}, status=500)
     if known["state"] == "input":
-        return answer(known, status=300, location=f"{call.base_path}api/kernels/{kernel.pk}/input")
+        return _asks(call, kernel, known["input_request"], known.get("parent_header", {}))
     return answer({}, status=202)
 
 
@@ -187,11 +187,8 @@ def _run_answer(call: Call, kernel: Kernel, request_id: str) -> HttpResponseBase
     if found.state in UNFINISHED_STATES:
         shown = CellOutput.objects.filter(document=found.document, cell_id=found.cell_id).first()
         if shown is not None and shown.run_id == str(found.pk) and shown.input:
-            return answer(
-                {"input_request": shown.input},
-                status=300,
-                location=f"{call.base_path}api/kernels/{kernel.pk}/input",
-            )
+            header = {"msg_id": str(shown.input.get("input_id", "")), "msg_type": "input_request"}
+            return _asks(call, kernel, shown.input, header)
         return answer({}, status=202)
     cells = read_whole_notebook(found.document).cells
     outputs = next((cell.outputs for cell in cells if cell.id == found.cell_id), [])
@@ -204,12 +201,22 @@ def _run_answer(call: Call, kernel: Kernel, request_id: str) -> HttpResponseBase
     )
 
 
+def _asks(call: Call, kernel: Kernel, question: Any, header: Any) -> HttpResponseBase:
+    """`header` is that of the question: the parent of its answer."""
+    response = answer({"parent_header": header, "input_request": question}, status=300)
+    response["Location"] = _url(call, kernel, "input")
+    return response
+
+
 def _accepted(call: Call, kernel: Kernel, request_ids: list[str]) -> HttpResponseBase:
-    return answer(
-        {"request_ids": request_ids},
-        status=202,
-        location=f"{call.base_path}api/kernels/{kernel.pk}/requests/{request_ids[0]}",
-    )
+    response = answer({"request_ids": request_ids}, status=202)
+    response["Location"] = _url(call, kernel, f"requests/{request_ids[0]}")
+    return response
+
+
+def _url(call: Call, kernel: Kernel, rest: str) -> str:
+    """With scheme and host, as the client has them: jupyter-server-nbmodel's joins a path once more to its base."""
+    return call.request.build_absolute_uri(f"{call.base_path}api/kernels/{kernel.pk}/{rest}")
 
 
 def _new_request_id() -> str:

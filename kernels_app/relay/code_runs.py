@@ -188,7 +188,11 @@ class CodeRuns:
         run.asked = header
         question = {"id": header_of(header).msg_id, "request_id": request_id, "header": header.decode()}
         await self._put(key, json.dumps(question).encode(), RUNNING_TTL_S)
-        return {"state": "input", "input_request": run.outputs.input_request}
+        return {
+            "state": "input",
+            "parent_header": json.loads(header),
+            "input_request": run.outputs.input_request,
+        }
 
     async def _keep(self, kernel_id: str, request_id: str, state: dict[str, Any], ttl_s: float) -> None:
         await self._put(code_run_key(kernel_id, request_id), json.dumps(state).encode(), ttl_s)

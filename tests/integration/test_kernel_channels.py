@@ -323,14 +323,13 @@ def test_the_rest_answers_as_jupyter_does(server: Server, kernel_id: str) -> Non
 
 
 def test_code_runs_by_rest_without_a_socket(server: Server, kernel_id: str) -> None:
-    host = server.url.removesuffix(urlsplit(server.url).path)
-
     def result(code: str) -> httpx.Response:
         posted = server.http.post(f"api/kernels/{kernel_id}/execute", json={"code": code, "metadata": {}})
         assert posted.status_code == 202
 
         def done() -> httpx.Response | None:
-            answer = server.http.get(host + posted.headers["location"])
+            assert posted.headers["location"].startswith(f"{server.url}api/kernels/{kernel_id}/requests/")
+            answer = server.http.get(posted.headers["location"])
             return None if answer.status_code == 202 else answer
 
         return wait_for("it has run", done)
@@ -342,5 +341,7 @@ def test_code_runs_by_rest_without_a_socket(server: Server, kernel_id: str) -> N
     assert result("1/0").json()["status"] == "error"
     waiting = result("input('Name? ')")
     assert (waiting.status_code, waiting.json()["input_request"]["prompt"]) == (300, "Name? ")
+    assert waiting.json()["parent_header"]["msg_type"] == "input_request"
+    assert waiting.headers["location"] == f"{server.url}api/kernels/{kernel_id}/input"
     assert server.http.post(f"api/kernels/{kernel_id}/input", json={"input": "Ada"}).status_code == 201
     assert server.http.post(f"api/kernels/{kernel_id}/execute", json={}).status_code == 400

@@ -11,7 +11,7 @@ from kernels_app.bus.envelopes import Execute
 from kernels_app.bus.memory_store import MemoryStore
 from kernels_app.models import Kernel, Run
 from kernels_app.services.kernels import start_kernel
-from notebooks_app.models import Document
+from notebooks_app.models import CellOutput, Document
 from tests.cast import Cast
 from tests.kernels_app.documents import make_document
 from tests.kernels_app.scripted_node import ScriptedNode
@@ -58,7 +58,10 @@ def test_one_cell_of_a_document_by_its_id(
     for name in (str(document.pk), f"json:notebook:{document.pk}"):
         answer = execute(cast, kernel, {"document_id": name, "cell_id": "c2"})
         assert answer.status_code == 202
-        assert "/requests/" in answer["Location"]
+        start = f"http://testserver/jupyter/alice/analysis/api/kernels/{kernel.pk}/requests/"
+        assert answer["Location"].startswith(start), (
+            "with the host, for clients that join a path to their base"
+        )
     assert executed(node) == [("c2", "a + 1")] * 2
 
 
@@ -121,3 +124,30 @@ def test_bare_code_on_a_kernel_that_waits_for_a_place_is_refused_for_now(cast: C
         503,
         "The kernel waits for a free place. Try again.",
     )
+
+
+def test_code_that_asks_says_what_and_where_to_answer(cast: Cast, document: Document, kernel: Kernel) -> None:
+    [request_id] = execute(cast, kernel, {"document_id": str(document.pk), "cell_id": "c1"}).json()[
+        "request_ids"
+    ]
+    asked = {"input_id": "q1", "prompt": "Name? ", "password": False}
+    CellOutput.objects.update_or_create(
+        document=document, cell_id="c1", defaults={"run_id": request_id, "input": asked}
+    )
+    answer = Server(cast, cast.bob).call("GET", f"api/kernels/{kernel.pk}/requests/{request_id}")
+    assert answer.status_code == 300
+    assert answer["Location"] == f"http://testserver/jupyter/alice/analysis/api/kernels/{kernel.pk}/input"
+    assert answer.json() == {
+        "parent_header": {"msg_id": "q1", "msg_type": "input_request"},
+        "input_request": asked,
+    }
+
+
+def test_addresses_are_of_the_host_and_scheme_that_the_client_uses(
+    cast: Cast, document: Document, kernel: Kernel, settings: Any
+) -> None:
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    body = {"document_id": str(document.pk), "cell_id": "c1"}
+    headers = {"X_Forwarded_Proto": "https", "Host": "hub.example:8443"}
+    answer = Server(cast, cast.bob).call("POST", f"api/kernels/{kernel.pk}/execute", body, **headers)
+    assert answer["Location"].startswith("https://hub.example:8443/jupyter/alice/analysis/api/kernels/")
