@@ -7,14 +7,14 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from kernels_app.bus.envelopes import KernelEvent, NodeStarted, NodeStopped, StopKernel, StopRefused
 from kernels_app.bus.identifiers import DocumentId, KernelId, run_log
 from kernels_app.bus.operations import AnyOperation, KernelStateName
 from kernels_app.errors import NotFound
-from kernels_app.models import LIVE_STATES, Kernel, KernelState, Node, Run, RunState
+from kernels_app.models import DEMO_FENCE, LIVE_STATES, Kernel, KernelState, Node, Run, RunState
 from kernels_app.runs.footprint import moment
 from kernels_app.runs.lives import EndCause
 from kernels_app.selectors.kernels import STAYING_STATES, UNFINISHED_STATES, live_kernel
@@ -59,16 +59,31 @@ def record_node_started(event: NodeStarted, info: dict[str, object]) -> None:
 
 
 def record_node_stopped(event: NodeStopped) -> None:
-    Node.objects.filter(pk=event.node_id, fence__lte=event.fence).update(state="lost", drain_at=None)
     kernels = Kernel.objects.filter(node_id=event.node_id, fence__lte=event.fence, state__in=LIVE_STATES)
     end_kernels_of_node(kernels, "The node that ran the kernel was shut down.", state="stopped")
+    # Last: what lives on a node that is marked is ended with another reason.
+    Node.objects.filter(pk=event.node_id, fence__lte=event.fence).update(state="lost", drain_at=None)
 
 
-def record_node_lost(node_id: str) -> None:
-    """A node whose lease was taken: it may not act any more, its kernels are lost."""
-    Node.objects.filter(pk=node_id).update(state="lost", drain_at=None)
-    kernels = Kernel.objects.filter(node_id=node_id, state__in=LIVE_STATES)
-    end_kernels_of_node(kernels, "The node that ran the kernel does not answer any more.")
+def record_node_lost(node_id: str, fence: int) -> None:
+    """A node whose lease was taken, with this number: no life of it up to there may act any more, its kernels are lost.
+
+    Marked first, so that it gets no more of them. What an interruption leaves is for `end_kernels_of_lost_nodes`.
+    """
+    Node.objects.filter(pk=node_id, fence__lte=fence).update(state="lost", drain_at=None, fence=fence)
+    end_kernels_of_lost_nodes()
+
+
+def end_kernels_of_lost_nodes() -> None:
+    """Ends what still lives on nodes that are marked as lost. Called periodically.
+
+    Raises:
+        TransportError: the wire is down; call it again.
+    """
+    kernels = Kernel.objects.filter(node__state="lost", fence__lte=F("node__fence"), state__in=LIVE_STATES)
+    kernels = kernels.exclude(fence=DEMO_FENCE)
+    if kernels.exists():
+        end_kernels_of_node(kernels, "The node that ran the kernel does not answer any more.")
 
 
 def end_kernels_of_node(kernels: QuerySet[Kernel], reason: str, *, state: KernelStateName = "lost") -> None:

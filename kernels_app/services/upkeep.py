@@ -26,7 +26,7 @@ from kernels_app.runs.lives import EndCause
 from kernels_app.selectors.kernels import STAYING_STATES
 from kernels_app.selectors.nodes import listed_kernels, nodes_up
 from kernels_app.services.commands import send_start, send_stop_again, send_waiting_runs
-from kernels_app.services.endings import record_node_lost
+from kernels_app.services.endings import end_kernels_of_lost_nodes, record_node_lost
 from kernels_app.services.hub_log import now_ms
 from kernels_app.services.kernels import stop_kernels
 from kernels_app.services.last_words import end_kernel
@@ -76,13 +76,14 @@ def reap_lost_nodes() -> list[str]:
         fence = transport.acquire_lease(node_lease(node_id), holder=REAPER, ttl_s=5)
         if fence is None:
             continue  # it came back just now
-        record_node_lost(node_id)
         transport.delete_field(NODES_KEY, node_id)
         transport.delete_field(NODE_KERNELS_KEY, node_id)
+        record_node_lost(node_id, fence)
         transport.delete_value(mark)
         transport.release_lease(node_lease(node_id), holder=REAPER, fence=fence)
         log.warning("node_lost", node_id=node_id)
         lost.append(node_id)
+    end_kernels_of_lost_nodes()
     return lost
 
 

@@ -93,7 +93,7 @@ def test_a_kernel_whose_node_was_lost_before_it_began_waits_for_another(
     [never_begun, _] = first.commands()
     assert isinstance(never_begun, StartKernel)
     first.leave()
-    record_node_lost("node-a")
+    record_node_lost("node-a", Node.objects.get(pk="node-a").fence)
     assert accepted.kernel_id is not None
     kernel = Kernel.objects.get(pk=accepted.kernel_id)
     assert (kernel.state, kernel.node_id) == ("pending", None)
@@ -113,6 +113,6 @@ def test_what_one_node_has_lost_does_not_touch_the_other_s(cast: Cast, hub_wire:
     kernels = [start_project_kernel(user=cast.alice, project=cast.project) for _ in range(3)]
     assert [kernel.node_id for kernel in kernels] == ["node-a", "node-b", None]
     Kernel.objects.exclude(node=None).update(state="idle")
-    record_node_lost("node-a")
+    record_node_lost("node-a", Node.objects.get(pk="node-a").fence)
     states: dict[UUID, str] = dict(Kernel.objects.values_list("pk", "state"))
     assert [states[kernel.pk] for kernel in kernels] == ["lost", "idle", "pending"]
