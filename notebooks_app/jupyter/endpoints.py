@@ -11,7 +11,6 @@ patterns = [path("api/kernels", kernels)]
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +30,7 @@ from kernels_app.bus.transport import TransportError
 from notebooks_app.access import project_at, role_in
 from notebooks_app.api.conditions import ANY, tags_in
 from notebooks_app.errors import Forbidden, HubError, NotFound, TooLarge, Unavailable
+from notebooks_app.jupyter.json_bodies import MAX_JSON_BYTES, end_turn, read_json_body
 from notebooks_app.models import Project, Role
 from zasper_hub.accounts.authentication import Caller, caller_of_token
 from zasper_hub.accounts.errors import BadRequest, MethodNotAllowed, NotSignedIn
@@ -43,9 +43,6 @@ log = structlog.get_logger(__name__)
 
 XSRF_COOKIE = "_xsrf"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-# A whole body of JSON is in memory while it is read; notebooks and uploads may have the larger one.
-MAX_JSON_BYTES = 4 * 1024 * 1024
-READ_BYTES = 256 * 1024
 # Jupyter Server knows none of these two.
 _STATUS_IN_JUPYTER = {401: 403, 422: 400}
 
@@ -120,24 +117,7 @@ class Call:
 
     def optional_json_body(self, *, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any] | None:
         """As `json_body`; None when there is no body."""
-        parts: list[bytes] = []
-        size_bytes = 0
-        while chunk := self.request.read(READ_BYTES):
-            size_bytes += len(chunk)
-            if size_bytes > max_bytes:
-                raise TooLarge(f"The body is larger than the {max_bytes // 1024**2} MB this address accepts.")
-            parts.append(chunk)
-        text = b"".join(parts)
-        parts.clear()
-        if not text.strip():
-            return None
-        try:
-            body = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise BadRequest("Invalid JSON in body of request") from error
-        if not isinstance(body, dict):
-            raise BadRequest("The body must be a JSON object")
-        return body
+        return read_json_body(self.request, max_bytes=max_bytes)
 
 
 Handler = Callable[Concatenate[Call, ...], HttpResponseBase]
@@ -190,6 +170,8 @@ class Endpoint:
             route = request.resolver_match.route if request.resolver_match else ""
             log.exception("request_crashed", method=request.method, route=route)
             return error_answer(500, "Unhandled error")
+        finally:
+            end_turn(request)
 
     def _answer(
         self, request: HttpRequest, jupyter_project: str, parameters: Mapping[str, Any]
