@@ -95,7 +95,9 @@ async def test_a_shell_runs_in_the_project_closed_off_and_ends_as_told(opened: O
         opened.type("stty size; echo seen-$((1+1))\n")
         opened.text = opened.text.replace("seen-2", "")
         await opened.says("seen-2")
-    assert opened.terminal.is_at_prompt()
+    async with asyncio.timeout(SOON_S):
+        while not opened.terminal.is_at_prompt():
+            await asyncio.sleep(0.05)
     opened.type("exit 3\n")
     assert await asyncio.wait_for(opened.terminal.wait(), SOON_S) == 3
 

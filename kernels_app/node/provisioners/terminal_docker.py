@@ -45,6 +45,8 @@ class DockerTerminal(TerminalProcess):
         self._tasks: set[asyncio.Task[None]] = set()
         self._memory_bytes = 0
         self._usage_read_at = float("-inf")
+        self._is_at_prompt = False
+        self._prompt_read_at = float("-inf")
 
     async def start(self, plan: TerminalPlan) -> int:
         if not plan.cwd.is_dir():
@@ -90,11 +92,12 @@ class DockerTerminal(TerminalProcess):
             self._stream = None
 
     def is_at_prompt(self) -> bool:
-        try:
-            found = self._engine.call_now("top", self._container)
-        except EngineError:
-            return True
-        return len(found["Processes"]) <= _AT_PROMPT_COUNT
+        """As it was some seconds ago; not, until that is known. The engine may be slow, and nothing waits for it."""
+        now = asyncio.get_running_loop().time()
+        if self._container is not None and now - self._prompt_read_at > USAGE_FRESH_S:
+            self._prompt_read_at = now
+            self._spawn(self._read_prompt())
+        return self._is_at_prompt
 
     def memory_bytes(self) -> int:
         """As it was some seconds ago. The engine itself keeps it within the limit."""
@@ -169,6 +172,11 @@ class DockerTerminal(TerminalProcess):
             code = exit_code(int(state["ExitCode"]))
         if not self._exited.done():
             self._exited.set_result(code)
+
+    async def _read_prompt(self) -> None:
+        with contextlib.suppress(EngineError):
+            found = await self._engine.call("top", self._container)
+            self._is_at_prompt = len(found["Processes"]) <= _AT_PROMPT_COUNT
 
     async def _read_usage(self) -> None:
         usage = await read_usage(self._engine, self._container)
