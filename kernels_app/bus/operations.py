@@ -9,6 +9,7 @@ Text positions are counted in UTF-16 code units, the unit of JavaScript strings.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -185,6 +186,18 @@ class Batch(msgspec.Struct, frozen=True, tag_field="type", tag="ops"):
     """What one log entry holds and one socket message carries: operations in order of `seq`."""
 
     ops: list[AnyOperation]
+
+
+def blobs_of(operations: Iterable[AnyOperation]) -> dict[str, BlobRef]:
+    """The blobs that the operations name, by SHA-256."""
+    found: dict[str, BlobRef] = {}
+    for operation in operations:
+        if isinstance(operation, StreamChunk):
+            if operation.blob is not None:
+                found[operation.blob.sha256] = operation.blob
+        elif isinstance(operation, Display | UpdateDisplay):
+            found.update((blob.sha256, blob) for blob in operation.blobs.values())
+    return found
 
 
 # On the topic of a document's runs: the rows have outputs that no operation told of. Never a frame for a page.

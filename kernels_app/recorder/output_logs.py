@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from kernels_app.bus.identifiers import DocumentId, StreamId, blob_key, run_log, run_log_trimmed
-from kernels_app.bus.operations import AnyOperation, decode_batch
+from kernels_app.bus.operations import AnyOperation, blobs_of, decode_batch
 from kernels_app.bus.transport import Entry, Transport
 from kernels_app.recorder.failures import UNFIT_VALUE
 from kernels_app.recorder.retention import LogRetention
@@ -23,7 +23,6 @@ from kernels_app.recorder.rows import (
     log_seq_of,
 )
 from kernels_app.recorder.threads import WorkThread
-from kernels_app.runs.footprint import blobs_of
 
 log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""What operations touch: cells, runs, kernels, blobs. Pure."""
+"""What operations touch: cells, runs, kernels. Pure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,14 @@ import msgspec
 from kernels_app.bus.identifiers import CellId, KernelId, RunId
 from kernels_app.bus.operations import (
     AnyOperation,
-    BlobRef,
     CellOperation,
     Counted,
-    Display,
     Finished,
     InputClosed,
     InputRequest,
     KernelChanged,
     Queued,
     Started,
-    StreamChunk,
     UpdateDisplay,
 )
 
@@ -35,18 +32,6 @@ def cells_of(operations: Iterable[AnyOperation]) -> list[CellId]:
         elif isinstance(operation, UpdateDisplay):
             found.update((target.cell_id, None) for target in operation.targets)
     return list(found)
-
-
-def blobs_of(operations: Iterable[AnyOperation]) -> dict[str, BlobRef]:
-    """The blobs that the operations name, by SHA-256."""
-    found: dict[str, BlobRef] = {}
-    for operation in operations:
-        if isinstance(operation, StreamChunk):
-            if operation.blob is not None:
-                found[operation.blob.sha256] = operation.blob
-        elif isinstance(operation, Display | UpdateDisplay):
-            found.update((blob.sha256, blob) for blob in operation.blobs.values())
-    return found
 
 
 def changes_notebook(operations: Sequence[AnyOperation]) -> bool:

@@ -4,6 +4,7 @@ from notebooks_app.notebook_format.contents import Cell, Notebook, NotebookError
 from notebooks_app.notebook_format.outputs import (
     INLINE_LIMIT_BYTES,
     BlobMissing,
+    blobs_in,
     fold_outputs,
     unfold_outputs,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "Cell",
     "Notebook",
     "NotebookError",
+    "blobs_in",
     "fold_outputs",
     "read_notebook",
     "unfold_outputs",

@@ -49,6 +49,17 @@ def unfold_outputs(folded: list[dict[str, Any]], load_blob: LoadBlob) -> list[di
     return [_unfold(output, load_blob) for output in folded]
 
 
+def blobs_in(folded: list[dict[str, Any]]) -> set[str]:
+    """SHA-256 of every blob that folded outputs name. What a file has of types unknown here is its own: never blobs."""
+    found: set[str] = set()
+    for output in folded:
+        if output["output_type"] in _DISPLAY_TYPES:
+            found.update(blob["sha256"] for blob in (output.get("blobs") or {}).values())
+        elif output["output_type"] == "stream":
+            found.update(blob["sha256"] for blob in output.get("chunks") or [])
+    return found
+
+
 def _fold(output: dict[str, Any], store_blob: StoreBlob) -> dict[str, Any]:
     kind = output["output_type"]
     if kind in _DISPLAY_TYPES:
@@ -139,7 +150,7 @@ def _notice_of(output: dict[str, Any]) -> dict[str, Any] | None:
 def _unfold(folded: dict[str, Any], load_blob: LoadBlob) -> dict[str, Any]:
     kind = folded["output_type"]
     extra = folded.get("extra") or {}
-    if kind == "notice":
+    if kind == "notice" and "text" in folded and "code" in folded:  # else a file's own type of that name
         return {
             "output_type": "display_data",
             "data": {"text/plain": folded["text"]},

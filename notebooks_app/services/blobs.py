@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import structlog
 from django.db import transaction
 from django.utils import timezone
 
 from kernels_app.bus.identifiers import DocumentId, blob_key, run_log
+from kernels_app.bus.operations import blobs_of, decode_batch
 from kernels_app.bus.transport import TransportError
 from notebooks_app.models import Blob, BlobReference, CellOutput, Document, Version
-from notebooks_app.notebook_format import BlobMissing
+from notebooks_app.notebook_format import BlobMissing, blobs_in
 from notebooks_app.storage import blobs
 from notebooks_app.wire import blocking_transport
 
@@ -67,16 +69,15 @@ def is_on_the_way(document_id: UUID, sha256: str) -> bool:
         entries = blocking_transport().read_log(run_log(DocumentId(str(document_id))))
     except TransportError:
         return False
-    return any(sha256.encode() in entry.payload for entry in entries)
+    # The text alone says nothing: whoever knows a SHA-256 can print it.
+    return any(sha256.encode() in entry.payload and _names(entry.payload, sha256) for entry in entries)
 
 
-def blobs_in(outputs: list[dict[str, Any]]) -> set[str]:
-    """SHA-256 of every blob that folded outputs name."""
-    found: set[str] = set()
-    for output in outputs:
-        named = [*(output.get("blobs") or {}).values(), *(output.get("chunks") or [])]
-        found.update(blob["sha256"] for blob in named)
-    return found
+def _names(payload: bytes, sha256: str) -> bool:
+    try:
+        return sha256 in blobs_of(decode_batch(payload).ops)
+    except (msgspec.ValidationError, msgspec.DecodeError):
+        return False  # the recorder logs it
 
 
 def forget_unused_blobs() -> int:
@@ -86,17 +87,12 @@ def forget_unused_blobs() -> int:
     """
     cutoff = timezone.now() - ORPHAN_AGE
     old = BlobReference.objects.filter(seen_at__lt=cutoff)
-    for document_id in old.values_list("document_id", flat=True).distinct():
-        with transaction.atomic():
-            # The recorder locks the document's row too, when it writes outputs.
-            Document.objects.select_for_update(no_key=True).filter(pk=document_id).first()
-            used = _blobs_used_by(document_id)
-            stale = [
-                reference.pk
-                for reference in old.filter(document_id=document_id).only("blob_id")
-                if reference.blob_id not in used
-            ]
-            BlobReference.objects.filter(pk__in=stale, seen_at__lt=cutoff).delete()
+    for document_id in list(old.values_list("document_id", flat=True).distinct()):
+        try:
+            _drop_stale_references(document_id, cutoff)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # A row that makes no sense keeps the blobs of its document, and nobody else's.
+            log.warning("blobs_not_looked_at", document_id=str(document_id), kind=type(error).__name__)
     forgotten = 0
     for sha256 in list(_unreferenced(cutoff)):
         forgotten += _forget(sha256)
@@ -105,6 +101,16 @@ def forget_unused_blobs() -> int:
         if not Blob.objects.filter(pk=sha256).exists():
             forgotten += blobs.delete_blob(sha256, untouched_for_s=ORPHAN_AGE.total_seconds())
     return forgotten
+
+
+def _drop_stale_references(document_id: UUID, cutoff: datetime) -> None:
+    with transaction.atomic():
+        # The recorder locks the document's row too, when it writes outputs.
+        Document.objects.select_for_update(no_key=True).filter(pk=document_id).first()
+        used = _blobs_used_by(document_id)
+        old = BlobReference.objects.filter(document_id=document_id, seen_at__lt=cutoff)
+        stale = [reference.pk for reference in old.only("blob_id") if reference.blob_id not in used]
+        BlobReference.objects.filter(pk__in=stale, seen_at__lt=cutoff).delete()
 
 
 def _blobs_used_by(document_id: UUID) -> set[str]:

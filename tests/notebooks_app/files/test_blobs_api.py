@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from kernels_app.bus.identifiers import DocumentId, blob_key, run_log
+from kernels_app.bus.identifiers import CellId, DocumentId, RunId, blob_key, run_log
 from kernels_app.bus.memory_store import forget_memory_store, memory_store
+from kernels_app.bus.operations import BlobRef, Display, Stream, encode_batch
 from kernels_app.bus.transport import Publication
 from notebooks_app.models import CellOutput, Document
 from notebooks_app.services.blobs import store_document_blob
@@ -93,10 +94,23 @@ def test_a_blob_that_is_still_on_the_wire_is_served_to_its_document_only(
     wire = blocking_transport()
     wire.put_value(blob_key(sha256), PNG, ttl_s=60)
     error_of(carol.get(blob_url(document, sha256)), 404, "not_found")
-    operation = (
-        b'{"type":"ops","ops":[{"op":"display","blobs":{"image/png":{"sha256":"%s"}}}]}' % sha256.encode()
+    log = run_log(DocumentId(str(document.pk)))
+    printed = Stream(seq=1, at=0, cell_id=CellId("c"), run_id=RunId("r"), index=0, name="stdout", text=sha256)
+    wire.write([Publication(payload=encode_batch([printed]), log=log)])
+    wire.write([Publication(payload=b'{"no batch": "%s"}' % sha256.encode(), log=log)])
+    error_of(carol.get(blob_url(document, sha256)), 404, "not_found")
+    shown = Display(
+        seq=2,
+        at=0,
+        cell_id=CellId("c"),
+        run_id=RunId("r"),
+        index=1,
+        output_type="display_data",
+        data={},
+        metadata={},
+        blobs={"image/png": BlobRef(sha256, len(PNG))},
     )
-    wire.write([Publication(payload=operation, log=run_log(DocumentId(str(document.pk))))])
+    wire.write([Publication(payload=encode_batch([shown]), log=log)])
     assert body(carol.get(blob_url(document, sha256, "?type=image/png"))) == PNG
     error_of(carol.get(blob_url(other, sha256)), 404, "not_found")
 

@@ -82,6 +82,29 @@ def test_blobs_that_an_output_or_a_version_names_are_kept_and_others_forgotten(d
     assert not Blob.objects.filter(pk=unused).exists()
 
 
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"output_type": "x", "blobs": [1]},
+        {"output_type": "x", "blobs": {"image/png": 1}, "chunks": "abc"},
+        {"output_type": "stream", "chunks": [1]},
+        {"output_type": "display_data", "blobs": ["x"]},
+        {},
+        3,
+    ],
+)
+def test_outputs_that_make_no_sense_keep_no_blob_of_others(
+    cast: Cast, document: Document, hostile: Any
+) -> None:
+    CellOutput.objects.create(document=document, cell_id="c", outputs=[hostile])
+    theirs = store_document_blob(document.pk, os.urandom(20))["sha256"]
+    other = Document.objects.create(project=cast.project, path="b.ipynb", epoch="e")
+    unused = store_document_blob(other.pk, os.urandom(20))["sha256"]
+    make_old(theirs, unused)
+    assert forget_unused_blobs() >= 1
+    assert load_blob(unused) is None
+
+
 def test_a_young_blob_is_kept_though_nothing_names_it_yet(document: Document) -> None:
     sha256 = store_document_blob(document.pk, os.urandom(20))["sha256"]
     forget_unused_blobs()

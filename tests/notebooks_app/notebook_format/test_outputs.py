@@ -14,6 +14,7 @@ from notebooks_app.notebook_format import (
     INLINE_LIMIT_BYTES,
     Cell,
     Notebook,
+    blobs_in,
     fold_outputs,
     read_notebook,
     unfold_outputs,
@@ -118,10 +119,13 @@ def test_unknown_fields_and_types_come_back(blobs: MemoryBlobs) -> None:
     outputs = [
         display({"text/plain": "x"}, transient={"display_id": "d"}),
         {"output_type": "stream", "name": "stdout", "text": "x", "metadata": {"a": 1}},
-        {"output_type": "from_the_future", "value": [1, 2]},
+        {"output_type": "from_the_future", "value": [1, 2], "blobs": [1], "chunks": 3},
+        {"output_type": "notice", "blobs": {"image/png": "x"}},
         {"output_type": "error", "ename": "E", "evalue": "v", "traceback": [], "more": True},
     ]
-    assert unfold_outputs(fold_outputs(outputs, blobs.store), blobs.load) == outputs
+    folded = fold_outputs(outputs, blobs.store)
+    assert unfold_outputs(folded, blobs.load) == outputs
+    assert blobs_in(folded) == set()
 
 
 def test_nul_is_replaced_for_the_database(blobs: MemoryBlobs) -> None:
