@@ -101,6 +101,18 @@ class Call:
         """`/jupyter/<team>/<project>/`, below the hub's base path."""
         return f"{settings.BASE_PATH}/jupyter/{self.project_address}/"
 
+    def refuse_token_in_address(self) -> None:
+        """Before a page is sent whose scripts run: they read their own address, and could send the token away.
+
+        Raises:
+            Forbidden
+        """
+        if self.request.GET.get("token"):
+            raise Forbidden(
+                "This page runs scripts, which could read a token in its address. Sign in with the browser, or send "
+                "the token as the header `Authorization: token …`."
+            )
+
     def argument(self, name: str) -> str | None:
         """The last value of a query argument."""
         return self.request.GET.get(name)

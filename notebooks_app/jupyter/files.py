@@ -49,6 +49,7 @@ def get_view(call: Call, path: str) -> HttpResponseBase:
     guessed = mimetypes.guess_type(shown)[0]
     if guessed not in _HTML_TYPES:
         return get_file(call, path)
+    call.refuse_token_in_address()
     response = _sent(call, shown, "text/html", as_attachment=False)
     response["Content-Security-Policy"] = VIEW_POLICY
     return response

@@ -47,6 +47,9 @@ def convert_file(call: Call, target: str, path: str) -> HttpResponseBase:
     Another file: sends to its bytes.
     """
     _check(target)
+    download = _is_true(call, "download")
+    if not download:
+        call.refuse_token_in_address()
     shown = path.strip("/")
     try:
         entry = content_store(call.project).entry(shown)
@@ -59,7 +62,7 @@ def convert_file(call: Call, target: str, path: str) -> HttpResponseBase:
         notebook,
         target,
         entry.name,
-        download=_is_true(call, "download"),
+        download=download,
         is_sanitized=_is_true(call, "sanitize_html"),
     )
     if entry.modified_at is not None:

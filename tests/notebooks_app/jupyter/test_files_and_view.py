@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils.http import http_date, parse_http_date
 
 from notebooks_app.storage.project_files import content_store
-from tests.cast import Cast
+from tests.cast import Cast, token_of
 from tests.notebooks_app.jupyter.server import Server, body
 from tests.notebooks_app.sync.documents import notebook_json, write_file
 
@@ -49,6 +50,29 @@ def test_whatever_is_served_is_in_a_sandbox_of_another_origin(
         assert response["Content-Type"].startswith("text/html")
     if response["Content-Type"].startswith("text/html"):
         assert address == "view"
+
+
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [
+        ("GET", "view/report.html"),
+        ("HEAD", "view/report.html"),
+        ("GET", "view/a.xhtml"),
+        ("GET", "nbconvert/html/a.ipynb"),
+    ],
+)
+def test_a_page_whose_scripts_run_has_no_token_in_its_address(cast: Cast, method: str, address: str) -> None:
+    for name in ("report.html", "a.xhtml", "a.txt"):
+        write(cast, name, HTML)
+    token, base = token_of(cast.carol), "/jupyter/alice/analysis"
+    refused = Client().generic(method, f"{base}/{address}?token={token}")
+    assert refused.status_code == 403
+    assert HTML not in body(refused)
+    if method == "GET":
+        assert "Authorization" in refused.json()["message"]
+    # What runs no scripts reads no address.
+    for harmless in ("view/a.txt", "files/report.html"):
+        assert Client().generic(method, f"{base}/{harmless}?token={token}").status_code == 200
 
 
 def test_a_page_is_drawn_by_view_only(carol: Server, cast: Cast) -> None:
