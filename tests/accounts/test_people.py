@@ -15,7 +15,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from tests.cast import PASSWORD, Cast, headers_of, token_of
 from zasper_hub.accounts.errors import Exists, Invalid, WrongScope
 from zasper_hub.accounts.models import AccessChange, ApiToken, AuditEvent, LoginSession, Team, User
-from zasper_hub.accounts.services import create_person, ensure_first_administrator
+from zasper_hub.accounts.services import create_person, ensure_first_administrator, people
 from zasper_hub.accounts.services.tokens import make_token
 from zasper_hub.accounts.signals import account_created
 from zasper_hub.accounts.tasks import (
@@ -207,6 +207,29 @@ def test_a_password_is_not_replaced_by_a_weak_one_or_without_the_old_one(
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     cast.alice.refresh_from_db()
     assert cast.alice.check_password(PASSWORD)
+
+
+def test_the_current_password_is_guessed_a_few_times_only(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 6_000.0
+    monkeypatch.setattr(people, "clock_s", lambda: now_s)
+
+    def change(person: User, current: str) -> Any:
+        body = {"current_password": current, "new_password": "another good one 7"}
+        path, headers = f"{API}/me/password", headers_of(person)
+        return Client().post(path, body, content_type="application/json", headers=headers)
+
+    for number in range(8):  # whatever the sign-in or token
+        assert change(cast.alice, f"guess {number}").status_code == 403
+    refused = change(cast.alice, PASSWORD)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many")
+    wait_s = int(refused["Retry-After"])
+    assert 0 < wait_s <= 600
+    assert AuditEvent.objects.filter(action="password_refused", actor=cast.alice).count() == 8
+    assert change(cast.bob, PASSWORD).status_code == 204
+    now_s += wait_s
+    assert change(cast.alice, PASSWORD).status_code == 204
 
 
 def test_me_tells_who_i_am_and_where_i_belong(cast: Cast) -> None:

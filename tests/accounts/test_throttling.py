@@ -28,6 +28,18 @@ def test_so_many_are_let_through_in_a_period_and_more_later() -> None:
     assert not LIMIT.is_reached("10.0.0.1", 900.0)
 
 
+@pytest.mark.parametrize(("tries", "tried_at_s", "now_s"), [(10, 630, 640), (10, 630, 661), (25, 600, 659)])
+def test_who_has_waited_as_told_is_let_through(tries: int, tried_at_s: float, now_s: float) -> None:
+    limit = Limit(f"wait-{tries}-{now_s}", 10)
+    assert limit.wait_s("x", now_s) == 0
+    for _ in range(tries):
+        limit.note("x", tried_at_s)
+    wait_s = limit.wait_s("x", now_s)
+    assert limit.is_reached("x", now_s) is (wait_s > 0)
+    assert not limit.is_reached("x", now_s + wait_s)
+    assert wait_s < 2 or limit.is_reached("x", now_s + wait_s - 2)
+
+
 @pytest.mark.parametrize(
     ("address", "counted"),
     [

@@ -1,4 +1,5 @@
-"""Limits of what is tried from one address, counted once for all web processes; which name a sign-in was tried with.
+"""Limits of what is tried from one address or by one person, counted once for all web processes; which name a sign-in
+was tried with.
 
 Counted is what has happened, by one atomic addition: a whole team that waits for its sign-ins at once has not failed,
 and does not wait for each other. Sliding windows by two counters: the last period's counts by the share of it that is
@@ -21,16 +22,24 @@ IPV6_NETWORK_BITS = 64  # what one customer of a provider has
 
 @dataclass(frozen=True)
 class Limit:
-    """At most `count` from one address within `period_s`."""
+    """At most `count` from one address, or by one person, within `period_s`."""
 
     name: str
     count: int
     period_s: int = 60
 
     def is_reached(self, address: str, now_s: float) -> bool:
+        return self.wait_s(address, now_s) > 0
+
+    def wait_s(self, address: str, now_s: float) -> int:
+        """After how many seconds it is not reached any more; 0 when it is not."""
         passed = now_s % self.period_s / self.period_s
         before, since = (cache.get(key, 0) for key in self._keys(address, now_s))
-        return bool(before * (1 - passed) + since >= self.count)
+        if before * (1 - passed) + since < self.count:
+            return 0
+        # What counts becomes less evenly: the tries of before in this period, those since then in the next one.
+        free_at = 1 - (self.count - since) / before if since < self.count else 2 - self.count / since
+        return int((free_at - passed) * self.period_s) + 1
 
     def note(self, address: str, now_s: float) -> None:
         """One more."""
@@ -51,6 +60,8 @@ class Limit:
 SIGN_INS = Limit("sign-ins", 1200)
 FAILED_SIGN_INS = Limit("failed-sign-ins", 60)
 LINKS = Limit("links", 30)
+# By one person who is signed in already: a stolen cookie or token must not find out the password.
+WRONG_PASSWORDS = Limit("wrong-passwords", 8, period_s=300)
 
 
 def clock_s() -> float:

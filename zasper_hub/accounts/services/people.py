@@ -8,11 +8,12 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from zasper_hub.accounts.errors import Exists, Invalid, WrongPassword
+from zasper_hub.accounts.errors import Exists, Invalid, TooMany, WrongPassword
 from zasper_hub.accounts.models import User
 from zasper_hub.accounts.names import clean_name
 from zasper_hub.accounts.services import audit
 from zasper_hub.accounts.services.login_sessions import end_login_sessions
+from zasper_hub.accounts.throttling import WRONG_PASSWORDS, clock_s
 
 _GENERATED_PASSWORD_BYTES = 15  # 20 characters
 
@@ -62,7 +63,6 @@ def ensure_first_administrator(username: str, password: str | None = None) -> st
     return generated
 
 
-@transaction.atomic
 def change_password(
     user: User, *, current_password: str, new_password: str, kept_session_key: str | None = None
 ) -> None:
@@ -70,9 +70,17 @@ def change_password(
 
     Raises:
         WrongPassword: the current password is not right.
+        TooMany: it was not right too often within the last minutes.
         Invalid: the new one is too weak; the message says why.
     """
+    wait_s = WRONG_PASSWORDS.wait_s(str(user.pk), clock_s())
+    if wait_s:
+        raise TooMany(
+            "The current password was wrong too often. Wait a few minutes and try again.",
+            retry_after_s=wait_s,
+        )
     if not user.check_password(current_password):
+        WRONG_PASSWORDS.note(str(user.pk), clock_s())
         audit.record("password_refused", actor=user, target=f"user:{user.pk}")
         raise WrongPassword
     try:
@@ -80,9 +88,10 @@ def change_password(
     except ValidationError as error:
         raise Invalid(" ".join(error.messages), field="new_password") from error
     user.set_password(new_password)
-    user.save(update_fields=["password"])
-    end_login_sessions(user, but=kept_session_key)
-    audit.record("password_changed", actor=user, target=f"user:{user.pk}")
+    with transaction.atomic():
+        user.save(update_fields=["password"])
+        end_login_sessions(user, but=kept_session_key)
+        audit.record("password_changed", actor=user, target=f"user:{user.pk}")
 
 
 @transaction.atomic
