@@ -21,6 +21,11 @@ from kernels_app.node.provisioners.bubblewrap import NETWORKS as SANDBOX_NETWORK
 from kernels_app.node.provisioners.bubblewrap import SandboxSettings
 from kernels_app.node.provisioners.container_settings import NETWORKS, ContainerSettings
 from kernels_app.node.provisioners.file_limit import MAX_FILE_BYTES
+from kernels_app.node.provisioners.processes import (
+    default_kernel_memory_bytes,
+    machine_memory_bytes,
+    physical_memory_bytes,
+)
 
 # auto: sandbox where the machine can, else process.
 PROVISIONERS = ("auto", "process", "sandbox", "docker")
@@ -66,6 +71,8 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     # Of the disk that holds the projects: what has to stay free (None: a share of it).
     disk_reserve_bytes: int | None = None
     max_file_bytes: int = MAX_FILE_BYTES
+    # Of a kernel or terminal without a limit of its own (None: nothing bounds it).
+    default_memory_bytes: int | None = None
 
 
 def read_config(environment: Mapping[str, str]) -> NodeConfig:
@@ -116,7 +123,18 @@ def read_config(environment: Mapping[str, str]) -> NodeConfig:
         labels=_labels(environment.get("NODE_LABELS", "")),
         disk_reserve_bytes=None if reserve_mb is None else reserve_mb << 20,
         max_file_bytes=_max_file_bytes(environment),
+        default_memory_bytes=_default_memory_bytes(environment),
     )
+
+
+def _default_memory_bytes(environment: Mapping[str, str]) -> int:
+    memory_mb, all_mb = _count(environment, "NODE_KERNEL_MEMORY_MB"), _count(environment, "NODE_MEMORY_MB")
+    if memory_mb is not None:
+        return memory_mb << 20
+    # Kernels in containers of their own are not bounded by that of their node.
+    is_docker = environment.get("NODE_PROVISIONER") == "docker"
+    machine_bytes = physical_memory_bytes() if is_docker else machine_memory_bytes()
+    return default_kernel_memory_bytes(None if all_mb is None else all_mb << 20, machine_bytes)
 
 
 def _max_file_bytes(environment: Mapping[str, str]) -> int:
@@ -135,13 +153,12 @@ def _sandbox_settings(environment: Mapping[str, str]) -> SandboxSettings:
     for folder in readable:
         if not folder.is_absolute() or folder == Path("/"):
             raise ConfigError(f"NODE_SANDBOX_READABLE names folders by absolute paths: {folder}")
-    memory_mb = _count(environment, "NODE_KERNEL_MEMORY_MB")
     tmp_mb = _count(environment, "NODE_KERNEL_TMP_MB")
     return SandboxSettings(
         network=network,
         readable=readable,
         tmp_bytes=default.tmp_bytes if tmp_mb is None else tmp_mb << 20,
-        default_memory_bytes=None if memory_mb is None else memory_mb << 20,
+        default_memory_bytes=_default_memory_bytes(environment),
         default_process_count=_count(environment, "NODE_KERNEL_PROCESSES") or default.default_process_count,
         max_file_bytes=_max_file_bytes(environment),
     )
@@ -181,7 +198,6 @@ def _container_settings(environment: Mapping[str, str]) -> ContainerSettings:
     user = environment.get("NODE_KERNEL_USER") or default.user
     if not _USER.match(user):
         raise ConfigError(f"NODE_KERNEL_USER is uid:gid, neither of them 0: {user}")
-    memory_mb = _count(environment, "NODE_KERNEL_MEMORY_MB")
     tmp_mb = _count(environment, "NODE_KERNEL_TMP_MB")
     return ContainerSettings(
         images=images or default.images,
@@ -190,7 +206,7 @@ def _container_settings(environment: Mapping[str, str]) -> ContainerSettings:
         user=user,
         orphan_s=_seconds(environment, "NODE_ORPHAN_S", default.orphan_s),
         tmp_bytes=default.tmp_bytes if tmp_mb is None else tmp_mb << 20,
-        default_memory_bytes=None if memory_mb is None else memory_mb << 20,
+        default_memory_bytes=_default_memory_bytes(environment),
         default_process_count=_count(environment, "NODE_KERNEL_PROCESSES") or default.default_process_count,
         max_file_bytes=_max_file_bytes(environment),
     )

@@ -39,7 +39,10 @@ def local_launching(
     }
     machine = isolation.machine
     if machine is None:
-        limit: dict[str, Any] = {"max_file_bytes": config.max_file_bytes}
+        limit: dict[str, Any] = {
+            "max_file_bytes": config.max_file_bytes,
+            "default_memory_bytes": config.default_memory_bytes,
+        }
 
         def make_process(kernel_id: str, spec: Any) -> ProcessProvisioner:
             return ProcessProvisioner(kernel_id=kernel_id, kernel_spec=spec, parent=None, **limit, **given)

@@ -155,10 +155,11 @@ class Terminal:
         self._fit()
         self._woken.set()
         limits = self._plan.limits
-        if limits.memory_bytes is not None:
+        memory_limit_bytes = self._process.memory_limit_bytes
+        if memory_limit_bytes is not None:
             used = self._process.memory_bytes()
-            if used > limits.memory_bytes:
-                self.kill(memory_reason(used, limits.memory_bytes))
+            if used > memory_limit_bytes:
+                self.kill(memory_reason(used, memory_limit_bytes))
         if limits.process_count is not None:
             count = self._process.process_count()
             if count > limits.process_count + OWN_PROCESS_COUNT:

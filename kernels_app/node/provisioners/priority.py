@@ -33,5 +33,11 @@ async def lower_priority(pid: int) -> None:
             return
 
 
+def go_first(pid: int) -> None:
+    """When the machine has no memory left, the process and what it starts are ended before the hub is."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text("500", encoding="ascii")
+
+
 def _set_for_session(pid: int) -> None:
     Path(f"/proc/{pid}/autogroup").write_text(str(NICENESS), encoding="ascii")

@@ -25,7 +25,7 @@ from kernels_app.node.provisioners.control_groups import ControlGroup, ControlGr
 from kernels_app.node.provisioners.exits import watch_exit
 from kernels_app.node.provisioners.file_limit import MAX_FILE_BYTES, limit_files
 from kernels_app.node.provisioners.guardian import Guardian
-from kernels_app.node.provisioners.priority import lower_priority
+from kernels_app.node.provisioners.priority import go_first, lower_priority
 from kernels_app.node.provisioners.processes import ProcessScan, Usage, marked_processes
 
 # In each process of a kernel: finds those that left its process group.
@@ -61,10 +61,12 @@ class ProcessProvisioner(NodeProvisioner):
         process_scan: ProcessScan,
         control_groups: ControlGroups | None = None,
         max_file_bytes: int = MAX_FILE_BYTES,
+        default_memory_bytes: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._max_file_bytes = max_file_bytes
+        self._default_memory_bytes = default_memory_bytes
         self._guardian = guardian
         self._process_scan = process_scan
         self._control_groups = control_groups
@@ -203,7 +205,7 @@ class ProcessProvisioner(NodeProvisioner):
 
     def _effective(self, limits: Limits) -> Limits:
         """With the node's own where the hub says nothing."""
-        return limits
+        return with_memory(limits, self._default_memory_bytes)
 
     def _spawning(self, cmd: list[str], plan: LaunchPlan, environment: dict[str, str]) -> Spawning:
         """Raises OSError, ValueError."""
@@ -217,6 +219,7 @@ class ProcessProvisioner(NodeProvisioner):
         """Called once the process is there."""
         with contextlib.suppress(OSError, ValueError):
             limit_files(pid, self._max_file_bytes)
+        go_first(pid)
         await lower_priority(pid)
         if hasattr(resource, "prlimit"):
             with contextlib.suppress(OSError):
@@ -274,6 +277,11 @@ class ProcessProvisioner(NodeProvisioner):
                 return
             self._output += data
             del self._output[:-LAST_OUTPUT_BYTES]
+
+
+def with_memory(limits: Limits, default_bytes: int | None) -> Limits:
+    """These limits, and that of memory where they have none."""
+    return msgspec.structs.replace(limits, memory_bytes=limits.memory_bytes or default_bytes)
 
 
 def check_program(program: str, cwd: Path, environment: Mapping[str, str]) -> None:

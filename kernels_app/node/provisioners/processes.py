@@ -20,6 +20,10 @@ _PARENT, _SESSION = 1, 3
 _CPU_TICKS = slice(11, 15)  # user and system, its own and of the children it has waited for
 _THREADS, _RSS_PAGES = 17, 21
 
+# Of the machine's memory, for everything else than kernels.
+RESERVE_LEAST_BYTES = 512 << 20
+RESERVE_MOST_BYTES = 4 << 30
+
 
 class Usage(msgspec.Struct, frozen=True):
     """What a kernel's processes use together. `cpu_s` since their start; threads count as processes, as they do for
@@ -158,12 +162,27 @@ def marked_processes(marker: bytes) -> list[int]:
     return found
 
 
+def physical_memory_bytes() -> int:
+    """Memory of the machine."""
+    return os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES
+
+
 def machine_memory_bytes() -> int:
     """Memory of the machine, or of the container when that is less."""
-    total = os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES
+    total = physical_memory_bytes()
     with contextlib.suppress(OSError, ValueError):
         total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return total
+
+
+def default_kernel_memory_bytes(given_bytes: int | None, machine_bytes: int) -> int:
+    """What a kernel without a limit may use: all that is meant for kernels (`given_bytes`), or the machine's memory but
+    what the hub and the system need. So one kernel that takes ever more is ended, and not the machine."""
+    if given_bytes is not None:
+        return min(given_bytes, machine_bytes)
+    return machine_bytes - min(
+        max(machine_bytes // 10, RESERVE_LEAST_BYTES), RESERVE_MOST_BYTES, machine_bytes // 2
+    )
 
 
 def usable_cpu_count() -> int:

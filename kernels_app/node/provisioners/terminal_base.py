@@ -26,6 +26,9 @@ class TerminalPlan(msgspec.Struct, frozen=True):
 class TerminalProcess(ABC):
     """One shell. Order of calls: `start`, then `wait` until the end, the others at any time; `cleanup` last, always."""
 
+    # What holds of memory, once it is started: the plan's limit, else the node's own.
+    memory_limit_bytes: int | None = None
+
     @abstractmethod
     async def start(self, plan: TerminalPlan) -> int:
         """A non-blocking descriptor: what is read from it is the terminal's output, what is written its input. It ends

@@ -115,6 +115,7 @@ class DockerTerminal(TerminalProcess):
             cpu_cores=plan.limits.cpu_cores,
             process_count=plan.limits.process_count,
         )
+        self.memory_limit_bytes = limits.memory_bytes
         created = engine.call_now(
             "create_container",
             settings.images[0],

@@ -20,7 +20,7 @@ from kernels_app.node.provisioners.exits import watch_exit
 from kernels_app.node.provisioners.file_limit import MAX_FILE_BYTES
 from kernels_app.node.provisioners.guardian import Guardian
 from kernels_app.node.provisioners.priority import NICENESS
-from kernels_app.node.provisioners.process import Spawning
+from kernels_app.node.provisioners.process import Spawning, with_memory
 from kernels_app.node.provisioners.processes import ProcessScan, marked_processes, session_processes
 from kernels_app.node.provisioners.terminal_base import FIRST_SIZE, TerminalPlan, TerminalProcess
 
@@ -63,9 +63,11 @@ class ProcessTerminal(TerminalProcess):
         process_scan: ProcessScan,
         control_groups: ControlGroups | None = None,
         max_file_bytes: int = MAX_FILE_BYTES,
+        default_memory_bytes: int | None = None,
         shell: str | None = None,
     ) -> None:
         self._max_file_bytes = max_file_bytes
+        self._default_memory_bytes = default_memory_bytes
         self._guardian = guardian
         self._process_scan = process_scan
         self._control_groups = control_groups
@@ -93,10 +95,12 @@ class ProcessTerminal(TerminalProcess):
                 cpu_cores=plan.limits.cpu_cores,
                 process_count=plan.limits.process_count,
             )
-            self._group = await asyncio.to_thread(self._make_group, plan, self._effective(limits))
+            limits = self._effective(limits)
+            self.memory_limit_bytes = limits.memory_bytes
+            self._group = await asyncio.to_thread(self._make_group, plan, limits)
             spawning = self._spawning(
                 plan,
-                self._effective(limits),
+                limits,
                 {
                     **plan.environment,
                     MARKER_NAME: plan.terminal_id,
@@ -134,7 +138,7 @@ class ProcessTerminal(TerminalProcess):
     # For terminals that are started another way
 
     def _effective(self, limits: Limits) -> Limits:
-        return limits
+        return with_memory(limits, self._default_memory_bytes)
 
     def _spawning(self, plan: TerminalPlan, limits: Limits, environment: dict[str, str]) -> Spawning:
         """Raises OSError."""

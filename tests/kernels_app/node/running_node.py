@@ -44,6 +44,7 @@ from kernels_app.node.config import NodeConfig
 from kernels_app.node.isolation import find_isolation
 from kernels_app.node.kernelspecs import write_deno_kernelspec
 from kernels_app.node.local_launching import local_launching
+from kernels_app.node.provisioners.bubblewrap import SandboxSettings
 from kernels_app.node.provisioners.guardian import Guardian
 from kernels_app.node.supervisor import Supervisor
 from kernels_app.node.zeromq.channels import KernelContext
@@ -211,6 +212,7 @@ async def running_node(
     start_timeout_s: float = 30.0,
     kernel_path: Path | None = None,
     provisioner: str = "process",
+    default_memory_bytes: int | None = None,
 ) -> AsyncIterator[RunningNode]:
     """Up when entered, stopped when left."""
     write_deno_kernelspec(KERNEL_PYTHON)
@@ -226,6 +228,8 @@ async def running_node(
         kernel_path=[] if kernel_path is None else [kernel_path],
         start_timeout_s=start_timeout_s,
         provisioner=provisioner,
+        default_memory_bytes=default_memory_bytes,
+        sandbox=SandboxSettings(default_memory_bytes=default_memory_bytes),
     )
     guardian, context = Guardian(), KernelContext()
     transport, wire = open_transport(url), open_transport(url)
