@@ -181,7 +181,8 @@ def _set(
 
 
 def _shown(level: Level, *, team: Team | None = None, person: User | None = None) -> list[dict[str, Any]]:
-    used = {} if person is None else figures_of(person)
+    # What a person uses is counted over the whole hub: no matter of one team's administrators.
+    used = figures_of(person) if person is not None and level is Level.PERSON else {}
     return [_row(shown, used.get(shown.quota)) for shown in shown_quotas(level, team=team, person=person)]
 
 

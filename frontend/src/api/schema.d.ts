@@ -2605,11 +2605,11 @@ export interface components {
             /** Email */
             email: string | null;
             /** Is Active */
-            is_active: boolean;
+            is_active: boolean | null;
             /** Is Administrator */
-            is_administrator: boolean;
+            is_administrator: boolean | null;
             /** Is Online */
-            is_online: boolean;
+            is_online: boolean | null;
             /** Kernel Count */
             kernel_count: number;
             /** Kernels */
@@ -2681,11 +2681,11 @@ export interface components {
             /** Email */
             email: string | null;
             /** Is Active */
-            is_active: boolean;
+            is_active: boolean | null;
             /** Is Administrator */
-            is_administrator: boolean;
+            is_administrator: boolean | null;
             /** Is Online */
-            is_online: boolean;
+            is_online: boolean | null;
             /** Kernel Count */
             kernel_count: number;
             /** Last Seen At */

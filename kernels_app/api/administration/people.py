@@ -51,6 +51,9 @@ SORTS = {
     "storage_bytes": "storage_bytes",
 }
 
+# Who may not see these may not sort by them either.
+_OF_THE_ACCOUNT = ("email", "last_seen_at")
+
 
 class PeoplePage(PageIn):
     state: Literal["", "active", "disabled", "online", "administrator"] = ""
@@ -60,8 +63,10 @@ class PeoplePage(PageIn):
 @router.get("/admin/people", response=PageOut[PersonOut], auth=_ANY)
 def list_people(request: HttpRequest, page: Query[PeoplePage]) -> Part:
     reach = reach_of(caller_of(request).user)
+    if page.state and not reach.is_hub:
+        raise Invalid("Only administrators of the hub see the state of accounts.", field="state")
     people = select.people_in(reach, search=page.search, state=page.state, team=page.team)
-    sorts = SORTS if reach.is_hub else {name: SORTS[name] for name in SORTS if name != "email"}
+    sorts = SORTS if reach.is_hub else {name: SORTS[name] for name in SORTS if name not in _OF_THE_ACCOUNT}
     return part_of(
         people,
         page,

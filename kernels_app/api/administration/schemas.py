@@ -170,9 +170,9 @@ class PersonOut(Schema):
     username: str
     display_name: str
     email: str | None
-    is_administrator: bool
-    is_active: bool
-    is_online: bool
+    is_administrator: bool | None
+    is_active: bool | None
+    is_online: bool | None
     teams: list[PersonTeamOut]
     kernel_count: int
     memory_bytes: int | None

@@ -56,9 +56,10 @@ def _person(person: Any, memberships: list[TeamMembership], reach: Reach) -> Row
         "username": person.username,
         "display_name": person.shown_name,
         "email": person.email if reach.is_hub else None,
-        "is_administrator": person.is_staff,
-        "is_active": person.is_active,
-        "is_online": is_online(person),
+        # Of the account, not of a team.
+        "is_administrator": person.is_staff if reach.is_hub else None,
+        "is_active": person.is_active if reach.is_hub else None,
+        "is_online": is_online(person) if reach.is_hub else None,
         "teams": [
             {
                 "slug": membership.team.slug,
@@ -71,7 +72,7 @@ def _person(person: Any, memberships: list[TeamMembership], reach: Reach) -> Row
         "kernel_count": person.kernel_count,
         "memory_bytes": _whole(person.memory_bytes),
         "storage_bytes": person.storage_bytes if reach.is_hub else None,
-        "last_seen_at": person.last_seen_at,
+        "last_seen_at": person.last_seen_at if reach.is_hub else None,
         "created_at": person.date_joined,
         "version": person_version(person),
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from kernels_app.models import Kernel, KernelState, Node
 from tests.asking import Asking, signed_in
@@ -201,6 +202,15 @@ def test_a_team_administrator_sees_the_team_and_no_more(cast: Cast, lab: Team) -
     assert [team["slug"] for team in bob["teams"]] == ["lab"]
     assert names(alice.get(PEOPLE, search="bob@example")) == []
     assert alice.get(PEOPLE, sort="email").status_code == 422
+    User.objects.filter(pk=cast.bob.pk).update(last_seen_at=timezone.now(), is_staff=True)
+    for shown in (alice.get(f"{PEOPLE}/bob").json(), alice.get(PEOPLE).json()["items"][1]):
+        assert shown["username"] == "bob"
+        assert {shown[name] for name in ("last_seen_at", "is_active", "is_online", "is_administrator")} == {
+            None
+        }
+    assert alice.get(PEOPLE, sort="-last_seen_at").status_code == 422
+    for state in ("active", "disabled", "online", "administrator"):
+        assert alice.get(PEOPLE, state=state).status_code == 422
     assert alice.get(f"{PEOPLE}/mallory").status_code == 404
     for refused in (
         alice.patch(f"{PEOPLE}/bob", {"is_active": False}),

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from kernels_app.bus.memory_store import MemoryStore
+from kernels_app.models import Kernel, KernelState
 from tests.cast import Cast, headers_of
 from tests.kernels_app.scripted_node import ScriptedNode
 from zasper_hub.accounts.models import AuditEvent, QuotaSetting, Team, User
@@ -152,6 +153,17 @@ def test_a_team_administrator_divides_among_members(cast: Cast, lab: Team) -> No
     # Elsewhere bob is what he was.
     assert row(call(cast.bob, "GET", "usage")[1], "max_kernels")["limit"] == 10
     assert row(call(cast.bob, "GET", "usage?team=lab")[1], "max_kernels")["limit"] == 4
+
+
+def test_a_team_administrator_learns_nothing_of_what_a_member_uses_elsewhere(cast: Cast, lab: Team) -> None:
+    Kernel.objects.create(
+        project=cast.project, user=cast.bob, kernelspec_name="python3", state=KernelState.BUSY
+    )
+    of_bob = "admin/teams/lab/people/bob/quotas"
+    for status, rows in (call(cast.alice, "GET", of_bob), put(cast.alice, of_bob, max_kernels=1)):
+        assert status == 200
+        assert {one["used"] for one in rows} == {None}
+    assert row(call(cast.admin, "GET", "admin/people/bob/quotas")[1], "max_kernels")["used"] == 1
 
 
 def test_nobody_else_sets_anything(cast: Cast, lab: Team) -> None:

@@ -28,7 +28,7 @@ const COLUMNS: readonly Column<AdminPerson>[] = [
     sort: "up",
     width: "22%",
     mediumWidth: "auto",
-    render: (person, tabIndex) => <PersonCell person={person} tabIndex={tabIndex} isOnline={person.is_online} sub={[person.username, person.is_active ? "" : "disabled", person.is_administrator ? "administrator" : ""].filter(Boolean).join(" · ")} />,
+    render: (person, tabIndex) => <PersonCell person={person} tabIndex={tabIndex} isOnline={person.is_online === true} sub={[person.username, person.is_active === false ? "disabled" : "", person.is_administrator ? "administrator" : ""].filter(Boolean).join(" · ")} />,
   },
   { id: "username", title: "Username", sort: "up", hides: "medium", width: "14%", render: (person) => <span class="muted">{person.username}</span> },
   {
@@ -36,7 +36,7 @@ const COLUMNS: readonly Column<AdminPerson>[] = [
     title: "Status",
     hides: "small",
     width: "7.25rem",
-    render: (person) => (person.is_active ? person.is_administrator ? <Badge kind="accent">Administrator</Badge> : null : <Badge>Disabled</Badge>),
+    render: (person) => (person.is_active === false ? <Badge>Disabled</Badge> : person.is_administrator ? <Badge kind="accent">Administrator</Badge> : null),
   },
   {
     id: "teams",
@@ -68,18 +68,19 @@ function PeopleList() {
   const teams = useFetched<Listed<AdminTeam>>("admin/teams?limit=200&personal=0");
   const refresh = () => void people.refresh();
 
+  const stateFilter: TableFilter = {
+    id: "state",
+    label: "State",
+    any: "Everyone",
+    options: [
+      { value: "online", title: "Online" },
+      { value: "active", title: "Active" },
+      { value: "disabled", title: "Disabled" },
+      { value: "administrator", title: "Administrators" },
+    ],
+  };
   const filters: TableFilter[] = [
-    {
-      id: "state",
-      label: "State",
-      any: "Everyone",
-      options: [
-        { value: "online", title: "Online" },
-        { value: "active", title: "Active" },
-        { value: "disabled", title: "Disabled" },
-        { value: "administrator", title: "Administrators" },
-      ],
-    },
+    ...(isHub ? [stateFilter] : []),
     { id: "team", label: "Team", any: "Any team", options: (teams.data?.items ?? []).map((team) => ({ value: team.slug, title: team.name })) },
   ];
 

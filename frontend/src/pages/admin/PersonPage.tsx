@@ -43,7 +43,7 @@ export function PersonPage({ username }: { username: string }) {
           <>
             {name}
             {person.is_administrator && <Badge kind="accent">Administrator</Badge>}
-            {!person.is_active && <Badge kind="danger">Disabled</Badge>}
+            {person.is_active === false && <Badge kind="danger">Disabled</Badge>}
             {person.is_online && <Badge kind="ok">Online</Badge>}
           </>
         }
@@ -53,7 +53,7 @@ export function PersonPage({ username }: { username: string }) {
             <Button icon="rename" onClick={() => openEdit(person, fetched.set)}>
               Edit
             </Button>
-            <Button icon="eye" disabled={isMe || !person.is_active || person.is_administrator} onClick={() => openActAs(person)}>
+            <Button icon="eye" disabled={isMe || !person.is_active || person.is_administrator === true} onClick={() => openActAs(person)}>
               Act as…
             </Button>
             <Button icon="more" aria-haspopup="menu" onClick={(event) => openMenu(event.currentTarget, personMenu(person, refresh), name)}>

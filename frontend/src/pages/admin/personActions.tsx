@@ -25,7 +25,7 @@ export function nameOfPerson(person: { username: string; display_name: string })
 export function personMenu(person: AdminPerson, onChanged: () => void): MenuItem[] {
   const isMe = person.username === me.data.peek()?.username;
   return [
-    { label: "Act as…", icon: "eye", disabled: isMe || !person.is_active || person.is_administrator, run: () => openActAs(person) },
+    { label: "Act as…", icon: "eye", disabled: isMe || !person.is_active || person.is_administrator === true, run: () => openActAs(person) },
     { label: "Kernels", icon: "kernel", run: () => navigate(adminUrl("kernels", null, `owner=${encodeURIComponent(person.username)}`)) },
     { label: "What they did", icon: "list", run: () => navigate(adminUrl("audit", null, `actor=${encodeURIComponent(person.username)}`)) },
     "separator",
