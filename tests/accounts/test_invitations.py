@@ -15,6 +15,7 @@ from tests.cast import PASSWORD, Cast
 from zasper_hub.accounts.errors import Invalid, TooLarge
 from zasper_hub.accounts.invitation_list import MAX_BYTES, MAX_LINES, parse_list
 from zasper_hub.accounts.models import AuditEvent, Invitation, Team, TeamMembership, TeamRole, User
+from zasper_hub.accounts.services import invitations
 from zasper_hub.accounts.services.teams import retire_team
 
 INVITATIONS = "/api/hub/v1/admin/invitations"
@@ -47,8 +48,8 @@ def upload(asking: Asking, text: str | bytes, query: str = "") -> Any:
     return Client().post(f"{INVITATIONS}/csv{query}", text, content_type="text/csv", headers=asking.headers)
 
 
-def test_who_has_a_link_makes_an_account_and_is_of_the_team(cast: Cast, lab: Team) -> None:
-    url = link(Asking(cast.alice), team="lab", note="For the new one")
+def test_who_has_a_link_makes_an_account_and_is_of_the_team(cast: Cast, root: Asking, lab: Team) -> None:
+    url = link(root, team="lab", note="For the new one")
     client = Client()
     page = client.get(url).content
     assert b"Join Lab &lt;b&gt;" in page
@@ -64,6 +65,38 @@ def test_who_has_a_link_makes_an_account_and_is_of_the_team(cast: Cast, lab: Tea
     assert TeamMembership.objects.get(team=lab, user=dora).role == TeamRole.MEMBER
     assert Client().get(url).status_code == 404
     assert AuditEvent.objects.get(action="invitation_used").team == lab
+
+
+def test_by_the_link_of_a_teams_administrator_nobody_makes_an_account(
+    cast: Cast, lab: Team, settings: Any
+) -> None:
+    alice = Asking(cast.alice)
+    url = link(alice, team="lab", max_uses=500)
+    page = Client().get(url).content.decode()
+    assert "Sign in with your account to join" in page
+    assert 'type="password"' not in page
+    assert Client().post(url, {"username": "dora", **TYPED}).status_code == 403
+    assert not User.objects.filter(username="dora").exists()
+    assert Invitation.objects.get().use_count == 0
+    refused = upload(alice, "username,team\ndora,lab\ncarol,lab\n")
+    assert refused.status_code == 422
+    assert [row["outcome"] for row in refused.json()["error"]["details"]["rows"]] == ["error"]
+    assert signed_in(cast.carol).post(url).status_code == 302
+    settings.HUB_TEAM_ADMINS_INVITE_NEW_PEOPLE = True
+    assert upload(alice, "username,team\ndora,lab\n").status_code == 200
+    assert Client().post(url, {"username": "dora", **TYPED}).status_code == 302
+    assert TeamMembership.objects.filter(team=lab, user__username="dora").exists()
+
+
+def test_a_person_has_so_many_open_invitations_and_no_more(
+    cast: Cast, root: Asking, lab: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invitations, "MAX_OPEN", 3)
+    link(root)
+    assert upload(root, "username\na1\na2\na3\n").status_code == 429
+    assert Invitation.objects.count() == 1
+    assert upload(root, "username\na1\na2\n").status_code == 200
+    assert root.post(INVITATIONS, {}).status_code == 429
 
 
 def test_who_has_an_account_joins_with_it(cast: Cast, lab: Team) -> None:
@@ -136,7 +169,7 @@ def test_a_team_administrator_invites_into_their_team_alone(cast: Cast, lab: Tea
     assert alice.get(INVITATIONS).json()["total"] == 0
     assert alice.delete(f"{INVITATIONS}/{Invitation.objects.get().pk}").status_code == 404
     refused = upload(alice, "username,team\nnew1,other\nnew2,\nnew3,lab\n", "?dry_run=1").json()
-    assert [row["outcome"] for row in refused["rows"]] == ["error", "error", "invite"]
+    assert [row["outcome"] for row in refused["rows"]] == ["error", "error", "error"]
     assert Asking(cast.bob).get(INVITATIONS).status_code == 403
 
 

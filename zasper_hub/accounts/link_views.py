@@ -92,6 +92,7 @@ def join(request: HttpRequest, secret: str) -> HttpResponse:
         return link_is_dead(request, error.message)
     user = request.user if isinstance(request.user, User) else None
     context: dict[str, object] = {"invitation": invitation, "person": user, "given": request.POST}
+    context["makes_accounts"] = invitations.makes_accounts(invitation)
     if request.method != "POST":
         return render(request, "account/join.html", context)
     address = audit.address_of(request)

@@ -26,6 +26,7 @@ FORCE_SCRIPT_NAME = BASE_PATH or None
 QUOTA_DEFAULTS = quota_defaults(ENV)
 HUB_COMPUTE_WINDOW_DAYS = ENV.hub_compute_window_days
 HUB_MEMORY_OVERCOMMIT = ENV.hub_memory_overcommit
+HUB_TEAM_ADMINS_INVITE_NEW_PEOPLE = ENV.hub_team_admins_invite_new_people
 HUB_MAX_TERMINALS_PER_PROJECT = ENV.hub_max_terminals_per_project
 HUB_MAX_TERMINALS_PER_USER = ENV.hub_max_terminals_per_user
 HUB_TERMINAL_IDLE_HOURS = ENV.hub_terminal_idle_hours

@@ -60,6 +60,8 @@ class Environment(BaseSettings):
     hub_allowed_kernelspecs: str | None = None
     # Memory limits that kernels of one node may have together, as a multiple of its memory.
     hub_memory_overcommit: float = Field(default=2.0, ge=0.1, le=100)
+    # Whoever administers a team may invite people who have no account yet; any member can make a team.
+    hub_team_admins_invite_new_people: bool = False
     hub_max_terminals_per_project: int = Field(default=10, ge=0)
     hub_max_terminals_per_user: int = Field(default=10, ge=0)
     hub_terminal_idle_hours: int = Field(default=12, ge=1)

@@ -12,7 +12,7 @@ from zasper_hub.accounts.invitation_list import Line
 from zasper_hub.accounts.models import Invitation, Team, TeamMembership, TeamRole, User
 from zasper_hub.accounts.reach import Reach
 from zasper_hub.accounts.services import audit
-from zasper_hub.accounts.services.invitations import prepare_invitation
+from zasper_hub.accounts.services.invitations import check_open_count, may_make_accounts, prepare_invitation
 from zasper_hub.accounts.services.teams import set_team_member
 
 Outcome = Literal["invite", "add_to_team", "unchanged", "error"]
@@ -56,6 +56,10 @@ def _planned(
     if not line.team and not reach.is_hub:
         return InvitedLine(line, "error", "Name one of the teams that you administer.")
     known = people.get(line.username.lower())
+    if known is None and not may_make_accounts(reach):
+        return InvitedLine(
+            line, "error", "Nobody has this username. Administrators of the hub make accounts."
+        )
     if known is None:
         return InvitedLine(line, "invite", "Gets a link to make an account.")
     pk, is_active = known
@@ -72,10 +76,12 @@ def carry_out(reach: Reach, lines: list[Line], *, days: int) -> list[InvitedLine
 
     Raises:
         InvalidList: a line has a problem; `details.planned` is the whole plan, nothing was done.
+        TooMany: the person would have too many open invitations; nothing was done.
     """
     planned = plan(reach, lines)
     if any(row.outcome == "error" for row in planned):
         raise InvalidList(planned=planned)
+    check_open_count(reach.user, sum(row.outcome == "invite" for row in planned))
     teams = {team.slug: team for team in reach.teams().filter(personal_of=None)}
     done: list[InvitedLine] = []
     invitations: list[Invitation] = []

@@ -7,6 +7,7 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -88,8 +89,7 @@ def make_invitation(
         raise Invalid(f"An invitation has 1 to {MAX_USES} uses and lives 1 to {MAX_DAYS} days.", field="days")
     if username and max_uses != 1:
         raise Invalid("An invitation for one person has one use.", field="max_uses")
-    if in_state(Invitation.objects.filter(created_by=reach.user), "open", timezone.now()).count() >= MAX_OPEN:
-        raise TooMany(f"You have {MAX_OPEN} open invitations. Revoke some first.")
+    check_open_count(reach.user, 1)
     made = prepare_invitation(
         reach.user,
         team=team,
@@ -176,8 +176,11 @@ def join_as_new(
 
     Raises:
         NotFound: the invitation. Invalid: a name or the password. Exists: the username is taken.
+        Forbidden: the invitation is for people who have an account.
     """
     invitation = open_invitation(secret)
+    if not makes_accounts(invitation):
+        raise Forbidden("This invitation is for people who have an account here: sign in and join with it.")
     username = invitation.username or _clean_username(username)
     try:
         validate_password(password, User(username=username, display_name=display_name, email=email))
@@ -219,6 +222,26 @@ def join_as_member(secret: str, person: User, *, address: str | None = None) -> 
 
 def may_invite(reach: Reach, team: Team | None) -> bool:
     return reach.is_hub or (team is not None and reach.has_team(team.pk))
+
+
+def may_make_accounts(reach: Reach) -> bool:
+    """Whether the person's invitations may be used by somebody who has no account. Any member can make a team and
+    administer it, so administering one is not enough by itself."""
+    return reach.is_hub or settings.HUB_TEAM_ADMINS_INVITE_NEW_PEOPLE
+
+
+def makes_accounts(invitation: Invitation) -> bool:
+    creator = invitation.created_by
+    return creator is not None and may_make_accounts(reach_of(creator))
+
+
+def check_open_count(creator: User, more: int) -> None:
+    """Raises TooMany when the person would have more open invitations than one may have."""
+    open_count = in_state(Invitation.objects.filter(created_by=creator), "open", timezone.now()).count()
+    if open_count + more > MAX_OPEN:
+        raise TooMany(
+            f"You may have {MAX_OPEN:,} open invitations and have {open_count:,}. Revoke some first."
+        )
 
 
 def _use(invitation: Invitation) -> None:
