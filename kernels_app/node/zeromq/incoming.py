@@ -13,8 +13,8 @@ from kernels_app.node.zeromq.attendant.protocol import MAX_FRAME_BYTES, MAX_PART
 # Of one message, with all its frames: 100 MB of bytes pass as buffers and as base64 in JSON.
 MAX_MESSAGE_BYTES = MAX_FRAME_BYTES
 MAX_FRAMES = MAX_PARTS
-# Of all messages that a node receives at a moment: four of the largest.
-MAX_INCOMING_BYTES = 4 * MAX_MESSAGE_BYTES
+# Of all messages that a node receives at a moment: two of the largest.
+MAX_INCOMING_BYTES = 2 * MAX_MESSAGE_BYTES
 # Less is not counted: a node has some thousand sockets, and each holds a little.
 COUNTED_BYTES = 1024 * 1024
 

@@ -93,7 +93,7 @@ async def test_a_kernel_whose_message_never_ends_is_ended_and_told_why(
         hostile = node.notebook("hostile")
         await hostile.start()
         assert (
-            "a message of more than 256 MiB, or of more than 1,000 parts"
+            "a message of more than 512 MiB, or of more than 1,000 parts"
             in (await hostile.kernel_state("killed")).reason
         )
 

@@ -16,8 +16,8 @@ SHELL, IOPUB, STDIN, CONTROL = b"s", b"i", b"t", b"c"
 STARTED = b"S"  # one part: the kernel's process runs; JSON {} or {"errno": …, "filename": …}
 UNKNOWN_RUN = b"U"  # one part: a run that was sent again is known, but what it said is not kept any more
 CHANNELS = {SHELL: "shell", IOPUB: "iopub", STDIN: "stdin", CONTROL: "control"}
-# No message of a kernel is larger; a longer frame is nonsense, and the end of the line.
-MAX_FRAME_BYTES = 256 * 1024 * 1024
+# Of a message of a kernel, as of a frame of the line: more ends it. A text printed at once may have as much.
+MAX_FRAME_BYTES = 512 * 1024 * 1024
 MAX_PARTS = 1000
 
 
