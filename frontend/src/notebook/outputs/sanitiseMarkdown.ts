@@ -2,10 +2,13 @@
 
 import DOMPurify from "dompurify";
 import { Marked, type TokenizerAndRendererExtension, type Tokens } from "marked";
+import { keepClasses } from "./keptClasses";
 
 export type Attachments = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export const MATH_CLASS = "out-math";
+/** Places of formulas, and the languages of code. */
+const KEPT_CLASSES = /^(?:out-math|out-math-block|language-[\w+#.-]{1,40})$/;
 const IMAGE_TYPES = /^image\/(png|jpe?g|gif|webp|svg\+xml)$/;
 
 interface MathToken extends Tokens.Generic {
@@ -60,6 +63,7 @@ export function renderMarkdown(source: string, attachments: Attachments | null =
     ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|attachment:|data:image\/(?:png|jpe?g|gif|webp|svg\+xml)[;,]|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
     RETURN_DOM_FRAGMENT: true,
   });
+  keepClasses(fragment, KEPT_CLASSES);
   for (const image of fragment.querySelectorAll("img")) attach(image, attachments);
   for (const heading of fragment.querySelectorAll("h1, h2, h3, h4, h5, h6")) heading.id = headingId(heading.textContent);
   for (const link of fragment.querySelectorAll("a[href]")) {

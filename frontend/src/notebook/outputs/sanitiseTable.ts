@@ -1,6 +1,7 @@
 /** Tables that data frames print, drawn by the app; anything that is more than that goes to the sandboxed frame. */
 
 import DOMPurify from "dompurify";
+import { keepClasses } from "./keptClasses";
 
 const TAGS = [
   "table", "thead", "tbody", "tfoot", "tr", "th", "td", "caption", "colgroup", "col",
@@ -11,6 +12,7 @@ const MAX_HTML_CHARS = 1_000_000;
 const MAX_CELLS = 20_000;
 /** What pandas and polars put beside their tables: rules for nothing but `.dataframe`. */
 const FRAME_RULES = /^(?:[^{}<>]*\.dataframe[^{}<>]*\{[^{}<>@]*\}\s*)+$/;
+const KEPT_CLASSES = /^dataframe$/;
 const ALIGNMENT = /^\s*text-align:\s*(left|right|center|start|end)\s*;?\s*$/i;
 
 /** The table, safe to insert; null when the HTML is not just a table. */
@@ -37,5 +39,7 @@ export function simpleTable(html: string): DocumentFragment | null {
       } else if (attribute.name.startsWith("on") || attribute.name === "id") return null;
     }
   }
-  return DOMPurify.sanitize(content, { ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ATTRIBUTES, ALLOW_DATA_ATTR: false, RETURN_DOM_FRAGMENT: true });
+  const fragment = DOMPurify.sanitize(content, { ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ATTRIBUTES, ALLOW_DATA_ATTR: false, RETURN_DOM_FRAGMENT: true });
+  keepClasses(fragment, KEPT_CLASSES);
+  return fragment;
 }
