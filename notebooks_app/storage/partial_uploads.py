@@ -55,7 +55,7 @@ class PartialUpload:
                         stream.write(chunk)
             except BaseException:
                 with suppress(FileNotFoundError):
-                    self._files.rm(place)
+                    self._files.rm(self._folder if number == 1 else place)
                 raise
         return size_bytes
 

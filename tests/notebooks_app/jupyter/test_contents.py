@@ -242,6 +242,7 @@ def test_parts_that_wait_for_their_last_one_take_room(alice: Server, cast: Cast)
     set_quota(Level.SITE, Quota.PROJECT_STORAGE_BYTES, 10_000, actor=cast.admin)
     assert part(alice, "a.bin", 1, b"x" * 6_000).status_code == 201
     assert part(alice, "b.bin", 1, b"x" * 6_000).status_code == 429
+    assert len(data_files().ls(STAGING)) == 1  # what is refused is no unfinished upload
     assert part(alice, "a.bin", 2, b"x" * 6_000).status_code == 429
     assert part(alice, "b.bin", 1, b"x" * 3_000).status_code == 201
     assert part(alice, "a.bin", 1, b"x" * 6_000).status_code == 201  # again: it replaces itself
