@@ -30,7 +30,7 @@ _SHELLS = ("/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash", "/bin/zsh", "/bi
 # Becomes the leader of a session, takes the terminal it has as input for its own, and becomes the shell.
 # A short program instead of a hook between fork and exec, which is not safe where other threads run.
 _LAUNCHER = """
-import fcntl, os, resource, sys, termios
+import fcntl, os, resource, signal, sys, termios
 if os.getsid(0) != os.getpid():
     os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -41,6 +41,9 @@ try:
         priority_of_the_session.write(sys.argv[1])
 except OSError:
     pass
+# What is ignored here (by Python, or as of a hub that was started in the background) would be in all it starts.
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGPIPE, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 try:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -141,6 +142,16 @@ async def test_letters_typed_twice_by_a_repeated_command_are_written_once(shell:
     await reader.sees("once=2")
 
 
+@pytest.fixture
+def in_background() -> Iterator[None]:
+    """As of a hub started by `make run &` in a script: what the keys send is ignored, and that is inherited."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("in_background")
 async def test_job_control_works_and_ctrl_c_reaches_the_job(shell: Shell) -> None:
     reader = await shell.reader()
     await reader.type("sleep 600; echo code=$?\n")
@@ -148,6 +159,8 @@ async def test_job_control_works_and_ctrl_c_reaches_the_job(shell: Shell) -> Non
     await reader.type("\x03")
     await reader.type("echo after=$?=\n")
     await reader.sees("after=130=")
+    await reader.type("yes | head -1; echo said=${PIPESTATUS[0]}=\n")
+    await reader.sees("said=141=")
     assert b"no job control" not in reader.output
 
 
