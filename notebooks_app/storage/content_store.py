@@ -253,9 +253,8 @@ class ContentStore:
             if not parts:
                 raise NotFound
             info = self._tree.info(parts)
-            size_bytes = self._tree.size_bytes(
-                parts, info
-            )  # before the lock: a folder may hold millions of files
+            # Before the lock: a folder may hold millions of files.
+            size_bytes = self._tree.size_bytes(parts, info)
             with self._locks.hold(self._tree.place(parts)):
                 info = self._tree.info(parts)
                 self._tree.files.makedirs(str(PurePosixPath(place).parent), exist_ok=True)
