@@ -212,34 +212,16 @@ async def test_the_database_away_for_a_while_loses_nothing(
     assert next(failures, None) is None, "it did fail"
 
 
-async def test_one_documents_trouble_is_not_the_others(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = apply_operations
-    other = await database_sync_to_async(make_document)(scene.cast, "1", path="other.ipynb")
-
-    def apply(document_id: object, *args: object, **kwargs: object) -> object:
-        if document_id == other.pk:
-            raise RuntimeError("odd rows")
-        return real(document_id, *args, **kwargs)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(output_logs, "apply_operations", apply)
-    key = DocumentId(str(other.pk))
-    scene.node._generations[key], scene.node._numbers[key] = 1, 0
-    scene.node.write(key, started(C1, RunId("x")))
-    scene.begin()
-    scene.end()
-    async with recording():
-        await until(scene.is_finished)
-
-
-async def test_a_document_whose_values_the_database_refuses_holds_nobody_up(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("trouble", [RuntimeError("odd rows"), DataError("integer out of range")])
+async def test_one_documents_trouble_is_not_the_others(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:
     real = apply_operations
     other = await database_sync_to_async(make_document)(scene.cast, "1", path="other.ipynb")
 
     def apply(document_id: object, *args: object, **kwargs: object) -> object:
         if document_id == other.pk:
-            raise DataError("integer out of range")
+            raise trouble
         return real(document_id, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(output_logs, "apply_operations", apply)
