@@ -351,7 +351,7 @@ class Kernel:
         code = await provisioner.wait()
         reason = exit_reason(
             code,
-            last_lines(provisioner.last_output()),
+            last_lines(await provisioner.last_output()),
             is_ready=self.state.name in READY,
             display_name=launch.display_name,
         )
@@ -364,7 +364,11 @@ class Kernel:
 
     def _on_start_timeout(self) -> None:
         if (launch := self._process.launch) is not None:
-            words = without_folders(last_lines(launch.provisioner.last_output()))
+            self._spawn(self._time_out(launch))
+
+    async def _time_out(self, launch: PreparedLaunch) -> None:
+        words = without_folders(last_lines(await launch.provisioner.last_output()))
+        if launch is self._process.launch:
             reason = (
                 f"The kernel “{launch.display_name}” did not answer within {self._start_timeout_s:.0f} s."
             )

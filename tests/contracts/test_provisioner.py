@@ -118,9 +118,9 @@ async def launch_python(provisioner: NodeProvisioner, folder: Path, code: str) -
 
 async def output_of(provisioner: NodeProvisioner, words: str) -> str:
     async with asyncio.timeout(DEADLINE_S):
-        while words not in provisioner.last_output():
+        while words not in await provisioner.last_output():
             await asyncio.sleep(0.01)
-    return provisioner.last_output()
+    return await provisioner.last_output()
 
 
 async def ended(provisioner: NodeProvisioner) -> Any:
@@ -179,7 +179,7 @@ async def test_nothing_can_be_asked_of_what_was_never_launched(provisioner: Node
     assert not provisioner.has_process
     assert await provisioner.poll() is None
     assert await provisioner.wait() is None
-    assert provisioner.last_output() == ""
+    assert await provisioner.last_output() == ""
     assert provisioner.memory_bytes() == 0
     await provisioner.send_signal(signal.SIGINT)
     await provisioner.terminate()
@@ -208,9 +208,9 @@ async def test_the_exit_code_is_told_at_once(provisioner: NodeProvisioner, tmp_p
     assert await ended(provisioner) == 7
     assert await provisioner.poll() == 7
     assert not provisioner.has_process
-    assert provisioner.last_output() == "last words"
+    assert await provisioner.last_output() == "last words"
     provisioner.forget_output()
-    assert provisioner.last_output() == ""
+    assert await provisioner.last_output() == ""
 
 
 async def test_the_signal_that_ended_it_is_told(provisioner: NodeProvisioner, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ async def test_an_interrupt_reaches_it(provisioner: NodeProvisioner, tmp_path: P
     assert provisioner.has_process
     await provisioner.send_signal(signal.SIGINT)
     assert await ended(provisioner) == 0
-    assert provisioner.last_output().endswith("interrupted")
+    assert (await provisioner.last_output()).endswith("interrupted")
 
 
 async def test_it_may_end_by_itself_when_terminated_and_cannot_refuse_to_be_killed(
@@ -286,12 +286,12 @@ async def test_a_paused_kernel_stands_still_and_can_still_be_ended(
     await output_of(provisioner, "n 5")
     await provisioner.pause()
     await asyncio.sleep(0.05)
-    before = provisioner.last_output()
+    before = await provisioner.last_output()
     await asyncio.sleep(0.1)
-    assert provisioner.last_output() == before
+    assert await provisioner.last_output() == before
     await provisioner.unpause()
     async with asyncio.timeout(DEADLINE_S):
-        while provisioner.last_output() == before:
+        while await provisioner.last_output() == before:
             await asyncio.sleep(0.01)
     await provisioner.pause()
     await provisioner.terminate()
@@ -320,7 +320,7 @@ async def test_output_without_end_is_read_and_its_end_is_kept(
         provisioner, tmp_path, "import sys\nfor n in range(300000): print('line', n)\nprint('end')"
     )
     assert await ended(provisioner) == 0
-    text = provisioner.last_output()
+    text = await provisioner.last_output()
     assert text.endswith("line 299999\nend")
     assert len(text) < 10_000
 

@@ -51,7 +51,7 @@ class NodeProvisioner(KernelProvisionerBase):
         return {**prepared, "plan": plan}
 
     @abstractmethod
-    def last_output(self) -> str:
+    async def last_output(self) -> str:
         """The last lines the kernel's process wrote to its standard output and error."""
 
     @abstractmethod

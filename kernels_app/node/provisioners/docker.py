@@ -188,11 +188,11 @@ class DockerProvisioner(NodeProvisioner):
         for task in list(self._tasks):
             task.cancel()
 
-    def last_output(self) -> str:
+    async def last_output(self) -> str:
         if self.container is None:
             return ""
         if self._output is None:
-            return self._without_forgotten(self._engine_logs())  # only asked of a kernel that does not answer
+            return self._without_forgotten(await asyncio.to_thread(self._engine_logs))
         return self._without_forgotten(self._output)
 
     def forget_output(self) -> None:

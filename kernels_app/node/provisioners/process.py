@@ -175,7 +175,7 @@ class ProcessProvisioner(NodeProvisioner):
             os.close(self._read_end)
             self._read_end = -1
 
-    def last_output(self) -> str:
+    async def last_output(self) -> str:
         self._read_output()
         return self._output.decode("utf-8", "replace").strip()
 
