@@ -12,7 +12,7 @@ const classesIn = (fragment: DocumentFragment | null): string[] => [...(fragment
 
 describe("class names of a notebook", () => {
   test("Markdown wears none of the app", () => {
-    const fragment = renderMarkdown('<div class="dialog-backdrop"><p class="toasts out-math-x language-">x</p></div>');
+    const fragment = renderMarkdown('<span class="dialog-backdrop toasts out-math-x language-">x</span>');
     expect(classesIn(fragment)).toEqual([]);
     expect(htmlOf(fragment)).toContain("x");
   });
@@ -21,6 +21,11 @@ describe("class names of a notebook", () => {
     expect(classesIn(renderMarkdown("$$x$$"))).toEqual(["out-math out-math-block"]);
     expect(classesIn(renderMarkdown("```python\n1\n```"))).toEqual(["language-python"]);
     expect(classesIn(renderMarkdown('<code class="button language-c++">x</code>'))).toEqual(["language-c++"]);
+  });
+
+  test("the boxes of Jupyter's notebooks are boxes", () => {
+    expect(classesIn(renderMarkdown('<span class="alert alert-block alert-warning">Mind the gap</span>'))).toEqual(["alert alert-warning"]);
+    expect(classesIn(renderMarkdown('<span class="alert-x alerts">x</span>'))).toEqual([]);
   });
 
   test("a table is a data frame or has none", () => {

@@ -7,8 +7,8 @@ import { keepClasses } from "./keptClasses";
 export type Attachments = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export const MATH_CLASS = "out-math";
-/** Places of formulas, and the languages of code. */
-const KEPT_CLASSES = /^(?:out-math|out-math-block|language-[\w+#.-]{1,40})$/;
+/** Places of formulas, the languages of code, and the boxes that Jupyter's notebooks draw attention with. */
+const KEPT_CLASSES = /^(?:out-math|out-math-block|language-[\w+#.-]{1,40}|alert|alert-(?:info|success|warning|danger))$/;
 const IMAGE_TYPES = /^image\/(png|jpe?g|gif|webp|svg\+xml)$/;
 
 interface MathToken extends Tokens.Generic {
