@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 from channels.db import database_sync_to_async
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 
 from kernels_app.bus.identifiers import KernelId, NodeId
 from kernels_app.bus.relay_envelopes import (
@@ -38,7 +38,6 @@ LOOK_S = 10.0
 # Of these kernels, those that ended without their node, with the reason.
 FindLost = Callable[[Collection[str]], Awaitable[dict[str, str]]]
 
-
 _find_lost: FindLost = database_sync_to_async(lost_among)
 
 
@@ -49,6 +48,7 @@ class ChannelRelay:
         self.transport = transport
         self._find_lost = find_lost
         self._looked_s = 0.0
+        self._look: asyncio.Task[None] | None = None
         self._mailbox: WebMailbox = mailbox_of_this_loop(transport)
         self._mailbox.on_relay_mail = self._take
         self._feeds: dict[KernelId, KernelFeed] = {}
@@ -199,9 +199,10 @@ class ChannelRelay:
                     if seq > client.reported_seq:
                         client.reported_seq = seq
                         feed.link.add(Delivered(feed.kernel_id, client.key, seq))
-            if loop.time() - self._looked_s >= LOOK_S:
+            # By itself: a database that does not answer holds no report up.
+            if loop.time() - self._looked_s >= LOOK_S and (self._look is None or self._look.done()):
                 self._looked_s = loop.time()
-                await self._end_lost()
+                self._look = asyncio.create_task(self._end_lost(), name="lost-kernels")
 
     async def _end_lost(self) -> None:
         try:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection
 
 import pytest
-from django.db import DatabaseError
+from django.db import InterfaceError
 from django.utils import timezone
 
 from kernels_app.bus.identifiers import KernelId, NodeId
@@ -30,7 +30,7 @@ async def test_clients_of_a_lost_kernel_are_told_and_others_are_not(monkeypatch:
     async def find_lost(kernel_ids: Collection[str]) -> dict[str, str]:
         asked.append(kernel_ids)
         if len(asked) == 1:
-            raise DatabaseError
+            raise InterfaceError  # a connection that was closed
         return lost
 
     relay = ChannelRelay(MemoryTransport(MemoryStore()), find_lost)
@@ -51,6 +51,28 @@ async def test_clients_of_a_lost_kernel_are_told_and_others_are_not(monkeypatch:
     assert (outlets["k1"].ended, outlets["k2"].ended) == ([None], [])
     for name, feed in feeds.items():
         relay.leave(feed, feed.clients[name], in_good_order=True)
+
+
+async def test_a_database_that_does_not_answer_holds_no_report_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "REPORT_S", 0.01)
+    monkeypatch.setattr(channels, "LOOK_S", 0.0)
+    asked = asyncio.Event()
+
+    async def find_lost(kernel_ids: Collection[str]) -> dict[str, str]:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    relay = ChannelRelay(MemoryTransport(MemoryStore()), find_lost)
+    outlet = FakeOutlet()
+    client = ChannelClient("c", outlet, may_return=True)
+    feed = relay.join(kernel_id=KernelId("k"), node_id=NodeId("n"), fence=1, client=client)
+    async with asyncio.timeout(10):
+        await asked.wait()
+        outlet.seq = 7
+        while client.reported_seq != 7:
+            await asyncio.sleep(0.01)
+    relay.leave(feed, client, in_good_order=True)
 
 
 @pytest.mark.django_db
