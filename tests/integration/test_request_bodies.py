@@ -14,10 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from daphne import http_protocol
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 from notebooks_app.api.body_limit import JUPYTER_LIMIT_BYTES, PLAIN_LIMIT_BYTES
 from tests.live_hub import LiveHub, running_hub
-from zasper_hub.daphne_bodies import LINGER_S, has_room
+from zasper_hub import daphne_bodies
+from zasper_hub.daphne_bodies import LINGER_S, LOOK_BYTES, BoundedRequest, has_room
 
 pytestmark = pytest.mark.integration
 MB = 1_000_000
@@ -133,6 +138,34 @@ def test_what_is_not_too_large_arrives(hub: LiveHub) -> None:
         assert client.get(address).content == content
         assert client.put(address, content=content + b"x" * 3 * MB).status_code == 413
         assert client.get(address).content == content
+
+
+def test_no_body_is_kept_while_the_disk_is_nearly_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daphne_bodies, "has_room", lambda: False)
+    monkeypatch.setattr(daphne_bodies, "LINGER_S", 0.0)
+    monkeypatch.setattr(http_protocol, "WebRequest", BoundedRequest)
+
+    class Server:
+        """What a request of Daphne needs of it before its body is there."""
+
+        def protocol_connected(self, protocol: object) -> None: ...
+
+        def protocol_disconnected(self, protocol: object) -> None: ...
+
+    def answer_to(head: str) -> bytes:
+        protocol = http_protocol.HTTPFactory(Server()).buildProtocol(None)
+        wire: Any = StringTransport()  # type: ignore[no-untyped-call]  # Twisted leaves it so
+        protocol.makeConnection(wire)
+        protocol.dataReceived(f"PUT /api/hub/v1/projects/x/files/a HTTP/1.1\r\n{head}\r\n\r\n".encode())
+        told: bytes = wire.value()
+        protocol.connectionLost(Failure(ConnectionDone()))  # type: ignore[no-untyped-call]
+        return told
+
+    for head in ("Transfer-Encoding: chunked", f"Content-Length: {LOOK_BYTES + 1}"):
+        told = answer_to(head)
+        assert told.startswith(b"HTTP/1.1 503 ")
+        assert b'"disk_full"' in told
+    assert answer_to("Content-Length: 5") == b"", "a small one is taken, in memory"
 
 
 def test_a_disk_that_is_nearly_full_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
