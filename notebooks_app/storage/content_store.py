@@ -40,6 +40,7 @@ MAX_FILE_BYTES = 10 * 1024**3
 # A listing hashes what is quickly hashed; for the rest `etag` comes with the file itself.
 LISTING_HASH_BYTES = 8 * 1024 * 1024
 LISTING_HASH_TOTAL_BYTES = 64 * 1024 * 1024  # about 0.1 s, once
+Identity = tuple[int, ...] | None
 MAX_LOOKS = 20  # of a conditional write at a file that others write too; each of them is a moment
 
 
@@ -287,9 +288,7 @@ class ContentStore:
         etag = unhashed_etag(info) if sha256 is None else sha256
         return entry_of(split_path(path, allows_hidden=True), info, sha256, etag)
 
-    def _identity_and_info(
-        self, stream: BinaryIO, path: str
-    ) -> tuple[tuple[int, ...] | None, dict[str, Any]]:
+    def _identity_and_info(self, stream: BinaryIO, path: str) -> tuple[Identity, dict[str, Any]]:
         identity, info = identity_and_info(stream)
         return identity, self._tree.info(self._tree.resolved(path)) if info is None else info
 

@@ -372,23 +372,12 @@ def test_figures_are_told_when_they_change() -> None:
 
 def test_a_shell_is_never_less_nice_than_its_node() -> None:
     own = os.getpriority(os.PRIO_PROCESS, 0)
+    arguments = ["5", str(1 << 36), "/bin/sh", "-c", "nice"]
     keyboard, terminal = os.openpty()
     try:
         for added in (0, 12):
             done = subprocess.run(
-                [
-                    "nice",
-                    "-n",
-                    str(added),
-                    sys.executable,
-                    "-c",
-                    _LAUNCHER,
-                    "5",
-                    str(1 << 36),
-                    "/bin/sh",
-                    "-c",
-                    "nice",
-                ],
+                ["nice", "-n", str(added), sys.executable, "-c", _LAUNCHER, *arguments],
                 stdin=terminal,
                 capture_output=True,
                 text=True,
