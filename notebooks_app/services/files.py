@@ -150,8 +150,9 @@ def restore_file(project: Project, trash_id: UUID) -> Entry:
     try:
         entry, trashed = _take_from_trash(project, trash_id)
     except NotFound:
-        # A deletion that was cut off before the file was moved: it is still where it was.
-        TrashedFile.objects.filter(project=project, pk=trash_id).delete()
+        # A deletion that was cut off before the file was moved: it is still where it was, and no row is needed.
+        if not data_files().exists(trash_folder(trash_id)):
+            TrashedFile.objects.filter(project=project, pk=trash_id).delete()
         raise
     note_growth(project, files_bytes=trashed.size_bytes, trash_bytes=-trashed.size_bytes)
     _remove_trash_folder(trash_id)

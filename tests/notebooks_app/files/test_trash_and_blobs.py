@@ -223,6 +223,20 @@ def test_when_a_deletion_cannot_be_noted_the_file_is_where_it_was(
         assert not TrashedFile.objects.exists()
 
 
+def test_what_cannot_be_put_back_stays_in_the_trash(project: Project, cast: Cast) -> None:
+    store = content_store(project)
+    store.write("folder/a", [b"x"])
+    trashed = services.delete_file(project, "folder/a", user=cast.bob)
+    folder = Path(settings.DATA_DIR) / "projects" / str(project.pk) / "folder"
+    folder.rmdir()
+    folder.symlink_to("/")
+    with pytest.raises(NotFound):
+        services.restore_file(project, trashed.pk)
+    folder.unlink()
+    assert services.restore_file(project, trashed.pk).path == "folder/a"
+    assert store.entry("folder/a").size_bytes == 1
+
+
 class Killed(BaseException):
     """As by a signal: nothing cleans up."""
 
