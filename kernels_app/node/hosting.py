@@ -82,6 +82,7 @@ class KernelHost:
             transport=life.transport,
             find=self._find_relay,
             catch_up=catch_up,
+            is_gathered=lambda: context.poll.is_gathered,
         )
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from kernels_app.bus.identifiers import Mailbox, NodeId, mailbox_topic
 from kernels_app.bus.relay_envelopes import Gone, MailItem, Messages
@@ -30,11 +30,21 @@ RETRY_S = 0.1
 
 
 class RelayMailer:
-    """Tells the web processes of `readers`, who come and go, what there is for them; from `begin` until `end`."""
+    """Tells the web processes of `readers`, who come and go, what there is for them; from `begin` until `end`.
+
+    `is_gathered`: whether what is logged just now was waited for already.
+    """
 
     def __init__(
-        self, *, node_id: NodeId, fence: int, transport: Transport, readers: Mapping[Mailbox, RelayReader]
+        self,
+        *,
+        node_id: NodeId,
+        fence: int,
+        transport: Transport,
+        readers: Mapping[Mailbox, RelayReader],
+        is_gathered: Callable[[], bool],
     ) -> None:
+        self._is_gathered = is_gathered
         self._node_id = node_id
         self._fence = fence
         self._transport = transport
@@ -73,9 +83,13 @@ class RelayMailer:
             # While much goes on, sockets are read in ticks: a burst is there as a whole.
             self._telling = (
                 self._loop.call_soon(self._tell)
-                if self._rate >= BUSY_RATE
-                else self._loop.call_later(GATHER_S, self._tell)
+                if self._rate >= BUSY_RATE or self._is_gathered()
+                else self._loop.call_later(GATHER_S, self._tell_in_turn)
             )
+
+    def _tell_in_turn(self) -> None:
+        # After what other timers of this moment do: sockets are read again by one of them.
+        self._telling = self._loop.call_soon(self._tell)
 
     def _tell(self) -> None:
         self._telling = None

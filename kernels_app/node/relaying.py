@@ -48,7 +48,7 @@ class NodeRelay:
     """`find` gives the relay of a kernel of this node, None when there is no such kernel.
 
     `catch_up` returns when the node has handled all commands that were on the wire at its call: a kernel that is not
-    known may be about to start.
+    known may be about to start. `is_gathered`: see RelayMailer.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class NodeRelay:
         transport: Transport,
         find: Callable[[KernelId], KernelRelay | None],
         catch_up: Callable[[], Awaitable[None]],
+        is_gathered: Callable[[], bool] = lambda: False,
     ) -> None:
         self._node_id = node_id
         self._fence = fence
@@ -67,7 +68,13 @@ class NodeRelay:
         self._catch_up = catch_up
         self._loop = asyncio.get_running_loop()
         self._readers: dict[Mailbox, RelayReader] = {}
-        self._mailer = RelayMailer(node_id=node_id, fence=fence, transport=transport, readers=self._readers)
+        self._mailer = RelayMailer(
+            node_id=node_id,
+            fence=fence,
+            transport=transport,
+            readers=self._readers,
+            is_gathered=is_gathered,
+        )
         # Called by each kernel when something was logged, which is often: not through a method of ours.
         self.on_news: Callable[[KernelRelay], None] = self._mailer.on_news
         # Those that know a client, here or away.

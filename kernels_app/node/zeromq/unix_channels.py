@@ -53,6 +53,7 @@ class UnixChannels(SocketChannels):
 
     def __init__(self, poll: SocketPoll, connection: Connection, listener: ChannelListener) -> None:
         super().__init__(connection, listener)
+        self._poll = poll
         identity = self._session_id.encode()
         self._links = {
             name: _Link(
@@ -79,6 +80,8 @@ class UnixChannels(SocketChannels):
         if link is None:
             return False
         link.send(pack_message(parts))
+        # Outputs and the reply come right behind each other.
+        self._poll.expect([link.descriptor, self._links["iopub"].descriptor])
         return True
 
     # Called by the links
@@ -129,6 +132,11 @@ class _Link:
         self._is_blocked = False  # ... but the socket takes no more for now
         self._retry: asyncio.TimerHandle | None = None
         self._retry_ms: float = RECONNECT_MS
+
+    @property
+    def descriptor(self) -> int:
+        """-1 while it is not connected."""
+        return self._socket.fileno() if self._socket is not None else -1
 
     def connect(self) -> None:
         """Now or, while nobody listens, later."""
