@@ -66,6 +66,10 @@ export class LiveEditors {
    * there with its outputs. Until then it costs next to nothing.
    */
   isDrawn(cellId: string): ReadonlySignal<boolean> {
+    return this.#drawnSignal(cellId);
+  }
+
+  #drawnSignal(cellId: string): Signal<boolean> {
     let drawn = this.#drawn.get(cellId);
     if (!drawn) {
       this.#drawn.set(cellId, (drawn = signal(this.#drawn.size < FIRST_DRAWN || typeof IntersectionObserver === "undefined")));
@@ -97,7 +101,10 @@ export class LiveEditors {
     this.#waiting.delete(cellId);
     this.#recent.delete(cellId);
     this.#recent.add(cellId);
-    this.#signal(cellId).value = true;
+    batch(() => {
+      this.#drawnSignal(cellId).value = true; // a new cell is typed in before the view has come to it
+      this.#signal(cellId).value = true;
+    });
     if (this.#recent.size <= this.mostLive) return;
     // Far ones go first; those in view only when more than the limit are in view.
     const candidates = [...this.#recent].filter((id) => id !== cellId && !this.isPinned(id));
