@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db.models import F
+
 from notebooks_app.errors import Forbidden, NotFound
 from notebooks_app.models import Document, Project, ProjectMembership, Role
 from zasper_hub.accounts.models import User
@@ -65,11 +67,12 @@ def document_and_role_for(
     document = (
         Document.objects.select_related("project__team")
         .filter(pk=_uuid(document_id), project__deleted_at=None, project__memberships__user=user)
+        .annotate(member_role=F("project__memberships__role"))  # of that membership
         .first()
     )
-    role = role_in(user, document.project_id) if document is not None else None
-    if document is None or role is None:
+    if document is None:
         raise NotFound("There is no such notebook, or it is not shared with you.")
+    role = Role(document.member_role)
     _check_rank(role, need, "this notebook")
     return document, role
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 # Between two looks while much goes on: from so many messages a second on.
-TICK_S = 0.003  # uvloop counts whole milliseconds
+TICK_S = 0.004  # uvloop counts whole milliseconds
 BUSY_RATE = 1000.0
 RATE_PERIOD_S = 0.1
 
@@ -85,7 +85,9 @@ class SocketPoll:
                 self._quiet[descriptor] = None
                 self._listen_to(descriptor)
         if self._gathering is None:
-            self._gathering = self._loop.call_later(self._gather_s, self._read_quiet)
+            # While much goes on, answers to others are read with them.
+            wait_s = TICK_S if self._rate >= BUSY_RATE else self._gather_s
+            self._gathering = self._loop.call_later(wait_s, self._read_quiet)
 
     @property
     def is_gathered(self) -> bool:

@@ -173,8 +173,10 @@ class Folding:
     @property
     def due_ms(self) -> int | None:
         """When `take` will have something; None when nothing waits."""
-        times = (self._outbox.due_ms, self._streams.due_ms)
-        return min((time for time in times if time is not None), default=None)
+        others_ms, streams_ms = self._outbox.due_ms, self._streams.due_ms
+        if others_ms is None or streams_ms is None:
+            return streams_ms if others_ms is None else others_ms
+        return min(others_ms, streams_ms)
 
     def poll(self, now_ms: int) -> None:
         """Fold the streams that are due; `take` does it too."""

@@ -19,10 +19,17 @@ class StreamSender:
 
     @property
     def due_ms(self) -> int | None:
-        """When something is to be sent; None when nothing waits."""
-        times = [run.due_ms for run in self._waiting.values()]
-        times += [stream.chunk_due_ms for run in self._chunking.values() for stream in run.streams()]
-        return min((time for time in times if time is not None), default=None)
+        """When something is to be sent; None when nothing waits. Asked after each message: no list is made."""
+        first: int | None = None
+        for run in self._waiting.values():
+            if run.due_ms is not None and (first is None or run.due_ms < first):
+                first = run.due_ms
+        for run in self._chunking.values():
+            for stream in run.streams():
+                due_ms = stream.chunk_due_ms
+                if due_ms is not None and (first is None or due_ms < first):
+                    first = due_ms
+        return first
 
     def expect(self, run: CellRun, now_ms: int) -> None:
         """It has text to send, now or a little later."""

@@ -9,8 +9,9 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from kernels_app.bus.event_loops import loop_factory
 from kernels_app.bus.garbage import settle_memory
 from kernels_app.bus.opening import open_transport
 from kernels_app.node.config import ConfigError, NodeConfig, read_config
@@ -52,7 +53,7 @@ def main() -> int:
         stream=sys.stderr,
     )
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(run_node(config))
     except (ConfigError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
@@ -138,12 +139,3 @@ def node_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
         if name:
             return {**environment, "NODE_ID": name}
     return environment
-
-
-def _loop_factory() -> Any:
-    """uvloop where it is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

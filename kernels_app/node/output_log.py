@@ -112,6 +112,8 @@ class OutputLog:
         if not self._is_high and self._fed_bytes - self._written_bytes > PAUSE_BYTES:
             self._is_high = True
             self._on_pressure(True)
+        if self._wakes_at_ms == 0:
+            return  # it is writing, and looks itself after that
         due_ms = self.folding.due_ms
         if due_ms is not None and (self._wakes_at_ms is None or due_ms < self._wakes_at_ms):
             self._is_idle.clear()

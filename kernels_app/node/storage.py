@@ -25,13 +25,42 @@ SHORT_PAUSE_FACTOR = 2.0
 FILLING_BYTES = 16 << 20
 LARGEST_RESERVE_BYTES = 1 << 30
 RESERVE_SHARE = 0.05
+# The same of files, which have a number of their own on most disks: empty ones fill it too.
+WRITTEN_FILES = 4_000
+FILLING_FILES = 16_000
+LARGEST_RESERVE_FILES = 200_000
 
 
 class Disk(msgspec.Struct, frozen=True):
-    """The one on which projects are. `free_bytes`: for ordinary users."""
+    """The one on which projects are. `free_bytes` and `free_files` (inodes): for ordinary users; `total_files` 0: as
+    many as there is room for."""
 
     total_bytes: int
     free_bytes: int
+    total_files: int = 0
+    free_files: int = 0
+
+    @property
+    def used_bytes(self) -> int:
+        return self.total_bytes - self.free_bytes
+
+    @property
+    def used_files(self) -> int:
+        return self.total_files - self.free_files
+
+
+class Size(msgspec.Struct, frozen=True):
+    """Of a folder with all that is below it. `files_count`: folders and links too."""
+
+    files_bytes: int
+    files_count: int = 0
+
+    def more_than(self, other: Size) -> float:
+        """How much it grew, as a multiple of what fills a disk."""
+        return max(
+            (self.files_bytes - other.files_bytes) / FILLING_BYTES,
+            (self.files_count - other.files_count) / FILLING_FILES,
+        )
 
 
 class Growth(msgspec.Struct, frozen=True):
@@ -42,13 +71,13 @@ class Growth(msgspec.Struct, frozen=True):
 
 
 class _Project(msgspec.Struct):
-    files_bytes: int
+    now: Size
     least_bytes: int
-    used_bytes: int  # of the disk, when it was measured
+    disk: Disk  # when it was measured
     measured_at_s: float
-    told_bytes: int | None = None
     # At the last look when enough was free, or the least since then.
-    before_bytes: int = 0
+    before: Size
+    told_bytes: int | None = None
 
 
 class Storage:
@@ -69,41 +98,44 @@ class Storage:
         factor = SHORT_PAUSE_FACTOR if self.is_short(disk) else PAUSE_FACTOR
         if now_s - self._measured_at_s < self._took_s * factor:
             return new
-        used = disk.total_bytes - disk.free_bytes
         known = [
             name
             for name, project in self._projects.items()
-            if used - project.used_bytes >= WRITTEN_BYTES
+            if disk.used_bytes - project.disk.used_bytes >= WRITTEN_BYTES
+            or disk.used_files - project.disk.used_files >= WRITTEN_FILES
             or now_s - project.measured_at_s >= SELDOM_S
             or self.is_short(disk)
         ]
         return new + known
 
-    def measured(self, sizes: Mapping[str, int], disk: Disk, *, now_s: float, took_s: float) -> None:
+    def measured(self, sizes: Mapping[str, Size], disk: Disk, *, now_s: float, took_s: float) -> None:
         """What was found of those that were due."""
         self._measured_at_s, self._took_s = now_s, took_s
-        used = disk.total_bytes - disk.free_bytes
-        for name, files_bytes in sizes.items():
+        for name, size_now in sizes.items():
             project = self._projects.get(name)
             if project is None:
-                self._projects[name] = _Project(
-                    files_bytes, files_bytes, used, now_s, before_bytes=files_bytes
-                )
+                self._projects[name] = _Project(size_now, size_now.files_bytes, disk, now_s, size_now)
                 continue
-            project.files_bytes, project.used_bytes, project.measured_at_s = files_bytes, used, now_s
-            project.least_bytes = min(project.least_bytes, files_bytes)
-            is_more = self.is_short(disk) and files_bytes > project.before_bytes
-            project.before_bytes = project.before_bytes if is_more else files_bytes
+            project.now, project.disk, project.measured_at_s = size_now, disk, now_s
+            project.least_bytes = min(project.least_bytes, size_now.files_bytes)
+            if not self.is_short(disk):
+                project.before = size_now
+                continue
+            project.before = Size(
+                min(project.before.files_bytes, size_now.files_bytes),
+                min(project.before.files_count, size_now.files_count),
+            )
 
     def news(self) -> dict[str, Growth]:
         """Of those that changed since the hub was told; it counts as told now."""
         found: dict[str, Growth] = {}
         for name, project in self._projects.items():
             told = project.told_bytes
-            if told is not None and abs(project.files_bytes - told) < TOLD_BYTES:
+            files_bytes = project.now.files_bytes
+            if told is not None and abs(files_bytes - told) < TOLD_BYTES:
                 continue
-            project.told_bytes = project.files_bytes
-            found[name] = Growth(project.files_bytes, project.files_bytes - project.least_bytes)
+            project.told_bytes = files_bytes
+            found[name] = Growth(files_bytes, files_bytes - project.least_bytes)
         return found
 
     def reserve_of(self, disk: Disk) -> int:
@@ -113,28 +145,45 @@ class Storage:
 
     def is_short(self, disk: Disk) -> bool:
         """Whether so little is free that whoever writes has to stop, before the hub itself cannot."""
-        return disk.free_bytes < self.reserve_of(disk)
+        return disk.free_bytes < self.reserve_of(disk) or is_short_of_files(disk)
 
     def filling(self) -> str | None:
         """The project that grew most since enough was free, if any grew as if it would fill the disk. It is not named
         again before it has grown as much once more."""
-        grown = {name: one.files_bytes - one.before_bytes for name, one in self._projects.items()}
+        grown = {name: one.now.more_than(one.before) for name, one in self._projects.items()}
         most = max(grown, key=lambda name: grown[name], default=None)
-        if most is None or grown[most] < FILLING_BYTES:
+        if most is None or grown[most] < 1:
             return None
-        self._projects[most].before_bytes = self._projects[most].files_bytes
+        self._projects[most].before = self._projects[most].now
         return most
 
 
-def disk_reason(free_bytes: int) -> str:
+def is_short_of_files(disk: Disk) -> bool:
+    """Whether so few more files can be made, however small, that whoever makes them has to stop."""
+    return disk.total_files > 0 and disk.free_files < min(
+        LARGEST_RESERVE_FILES, int(disk.total_files * RESERVE_SHARE)
+    )
+
+
+def disk_reason(disk: Disk) -> str:
+    left = (
+        f"{disk.free_files:,} more files fit"
+        if is_short_of_files(disk)
+        else f"{size(disk.free_bytes)} are free"
+    )
     return (
-        f"Killed while it wrote: only {size(free_bytes)} are free on the disk of all projects. "
+        f"Killed while it wrote: only {left} on the disk of all projects. "
         "Delete files that you do not need, and tell your administrator."
     )
 
 
 def disk_warning(disk: Disk) -> str:
     """For administrators."""
+    if is_short_of_files(disk):
+        return (
+            f"Only {disk.free_files:,} of {disk.total_files:,} files more fit on the disk of its projects, however "
+            "small: kernels that write many are ended. Delete files, or give it a disk for more of them."
+        )
     return (
         f"Only {size(disk.free_bytes)} of {size(disk.total_bytes)} are free on the disk of its projects: kernels that "
         "write much are ended. Delete files, or give it a larger one."

@@ -12,7 +12,7 @@ from pathlib import Path
 from kernels_app.bus.envelopes import ProjectFigures, ProjectsMeasured
 from kernels_app.node.hosting import KernelHost
 from kernels_app.node.life import NodeLife
-from kernels_app.node.storage import Disk, Storage, disk_reason, disk_warning
+from kernels_app.node.storage import Disk, Size, Storage, disk_reason, disk_warning
 from kernels_app.node.terminal_host import TerminalHost
 
 logger = logging.getLogger(__name__)
@@ -86,11 +86,11 @@ class StorageWatch:
         project = self._storage.filling() if is_short else None
         if project is not None:
             logger.warning("What writes in project %s ends: it fills the disk.", project)
-            self._end_writers(project, disk_reason(disk.free_bytes))
+            self._end_writers(project, disk_reason(disk))
 
-    def _measure(self, projects: Iterable[str]) -> dict[str, int]:
+    def _measure(self, projects: Iterable[str]) -> dict[str, Size]:
         return {
-            project: folder_bytes(self._projects_root / project, until_s=time.monotonic() + MEASURING_S)
+            project: folder_size(self._projects_root / project, until_s=time.monotonic() + MEASURING_S)
             for project in projects
         }
 
@@ -119,25 +119,31 @@ class StorageWatch:
 def disk_of_folder(folder: Path) -> Disk:
     """Blocking. Raises OSError."""
     found = os.statvfs(folder)
-    return Disk(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
+    return Disk(
+        total_bytes=found.f_blocks * found.f_frsize,
+        free_bytes=found.f_bavail * found.f_frsize,
+        total_files=found.f_files,
+        free_files=found.f_favail,
+    )
 
 
-def folder_bytes(folder: Path, *, until_s: float) -> int:
-    """Bytes of all files below, as the hub counts them: no link is followed. What cannot be looked into counts nothing;
-    after `until_s` (of time.monotonic) it is what was counted so far. Blocking."""
-    total = 0
+def folder_size(folder: Path, *, until_s: float) -> Size:
+    """All that is below, its bytes as the hub counts them: no link is followed. What cannot be looked into counts
+    nothing; after `until_s` (of time.monotonic) it is what was counted so far. Blocking."""
+    total_bytes = count = 0
     waiting = [str(folder)]
     while waiting and time.monotonic() < until_s:
         try:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
+                    count += 1
                     try:
                         if entry.is_dir(follow_symlinks=False):
                             waiting.append(entry.path)
                         else:
-                            total += entry.stat(follow_symlinks=False).st_size
+                            total_bytes += entry.stat(follow_symlinks=False).st_size
                     except OSError:
                         continue  # gone meanwhile
         except OSError:
             continue
-    return total
+    return Size(total_bytes, count)

@@ -30,6 +30,7 @@ ENTRIES_AT_ONCE = 200  # of 50 ms each: ten seconds of a printing cell in one tr
 _KNOWN_BLOBS = 4_096
 # So long a stored blob is taken as stored. Unused ones are deleted after a day at the earliest.
 _KNOWN_FOR_S = 3_600.0
+_KNOWN_DOCUMENTS = 1_024
 
 
 class OutputLogs:
@@ -44,6 +45,8 @@ class OutputLogs:
         self._retention = LogRetention()
         # Since when, by the monotonic clock.
         self._kept_blobs: OrderedDict[tuple[UUID, str], float] = OrderedDict()
+        # How far the rows of documents were, which never go back: what others added since is read again, and ignored.
+        self._seqs: OrderedDict[UUID, int] = OrderedDict()
 
     async def catch_up(self, document_id: UUID) -> None:
         """The document's rows hold everything that was in its log when this was called.
@@ -51,7 +54,8 @@ class OutputLogs:
         Raises:
             TransportError, django.db.Error, HubError (the disk is full): try again, nothing is lost.
         """
-        log_seq = await self._rows.run(log_seq_of, document_id)
+        known_seq = self._seqs.get(document_id)
+        log_seq = await self._rows.run(log_seq_of, document_id) if known_seq is None else known_seq
         if log_seq is None:
             await self._forget(document_id)
             return
@@ -63,6 +67,9 @@ class OutputLogs:
                 key, after=StreamId(f"{log_seq}-0"), count=ENTRIES_AT_ONCE
             )
             if not entries:
+                if log_seq == known_seq and await self._rows.run(log_seq_of, document_id) is None:
+                    await self._forget(document_id)
+                    return
                 break
             operations = _operations(document_id, entries)
             await self._keep_blobs(document_id, operations)
@@ -71,6 +78,7 @@ class OutputLogs:
                 await self._forget(document_id)
                 return
             log_seq = applied.log_seq
+            self._remember(document_id, log_seq)
             self._retention.add(document_id, [_seq(entry) for entry in entries], time.monotonic())
             self._applied(document_id, applied)
             if len(entries) < ENTRIES_AT_ONCE:
@@ -128,6 +136,12 @@ class OutputLogs:
                     # It is in the store now: who needs it next finds it there.
                     await self._transport.delete_value(blob_key(sha256))
 
+    def _remember(self, document_id: UUID, log_seq: int) -> None:
+        self._seqs[document_id] = log_seq
+        self._seqs.move_to_end(document_id)
+        while len(self._seqs) > _KNOWN_DOCUMENTS:
+            self._seqs.popitem(last=False)
+
     async def _trim(self, document_id: UUID) -> None:
         seq = self._retention.trimmable(document_id, time.monotonic())
         if seq is None:
@@ -141,6 +155,7 @@ class OutputLogs:
     async def _forget(self, document_id: UUID) -> None:
         key = DocumentId(str(document_id))
         self._retention.forget(document_id)
+        self._seqs.pop(document_id, None)
         await self._transport.delete_log(run_log(key))
         await self._transport.delete_value(run_log_trimmed(key))
 

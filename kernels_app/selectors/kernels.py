@@ -18,9 +18,7 @@ STAYING_STATES = tuple(state for state in LIVE_STATES if state != KernelState.ST
 
 def live_kernel(document_id: UUID) -> Kernel | None:
     """The kernel that the document has now (there is one at most)."""
-    return (
-        Kernel.objects.filter(document_id=document_id, state__in=LIVE_STATES).select_related("node").first()
-    )
+    return Kernel.objects.filter(document_id=document_id, state__in=LIVE_STATES).first()
 
 
 def last_kernel(document_id: UUID) -> Kernel | None:

@@ -111,9 +111,12 @@ def send_waiting_runs(kernel: Kernel) -> None:
     send_runs(Run.objects.filter(kernel=kernel))
 
 
-def send_runs(runs: QuerySet[Run]) -> None:
-    """Sends those of the runs that no node has told of yet and whose kernel lives: a command a request, in order."""
-    waiting = (
+def send_runs(runs: QuerySet[Run]) -> list[Run]:
+    """Sends those of the runs that no node has told of yet and whose kernel lives: a command a request, in order.
+
+    These runs.
+    """
+    waiting = list(
         runs.filter(state=RunState.QUEUED, is_taken=False, kernel__state__in=LIVE_STATES)
         .select_related("kernel")
         .order_by("queued_at", "position")
@@ -123,6 +126,7 @@ def send_runs(runs: QuerySet[Run]) -> None:
         by_request.setdefault((run.kernel_id, run.request_id), []).append(run)
     for requested in by_request.values():
         _execute(requested)
+    return waiting
 
 
 def _execute(runs: Sequence[Run]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -80,21 +80,21 @@ def run_cells(
         raise TooMany(
             f"At most {MAX_UNFINISHED_RUNS} cells of a notebook may wait. Let some finish, or interrupt."
         )
+    sent: list[Run] = []
+    requested = Run.objects.filter(document=document, request_id=request_id)
     for _ in range(_TRIES):
         kernel = start_kernel(user=user, document=document, kernelspec_name=kernelspec_name)
         with transaction.atomic():
-            # Locked: it cannot be marked as ended between this look and the rows.
-            if (
-                not Kernel.objects.select_for_update(no_key=True)
-                .filter(pk=kernel.pk, state__in=LIVE_STATES)
-                .exists()
-            ):
+            # Locked by this: it cannot be marked as ended between this look and the rows.
+            is_live = Kernel.objects.filter(pk=kernel.pk, state__in=LIVE_STATES).update(
+                last_activity_at=timezone.now()
+            )
+            if not is_live:
                 continue
             _insert(user, document, kernel, request_id, cells, stop_on_error)
-            transaction.on_commit(
-                lambda: send_runs(Run.objects.filter(document=document, request_id=request_id))
-            )
-        accepted = _accepted(document, request_id, cells)
+            transaction.on_commit(lambda: sent.extend(send_runs(requested)))
+        # Some are not among those sent if somebody repeated the request at this moment.
+        accepted = _all_of(request_id, cells, sent) or _accepted(document, request_id, cells)
         assert accepted is not None
         return accepted
     raise Unavailable("The kernel ended while the cells were being queued. Try again.")
@@ -211,10 +211,13 @@ def _is_id(text: str) -> bool:
 
 def _accepted(document: Document, request_id: str, cells: Sequence[CellToRun]) -> AcceptedRuns | None:
     """The request's runs, if all of them are rows already."""
-    rows = {
-        run.cell_id: run
-        for run in Run.objects.filter(document=document, request_id=request_id).defer("source")
-    }
+    rows = Run.objects.filter(document=document, request_id=request_id).defer("source")
+    return _all_of(request_id, cells, rows)
+
+
+def _all_of(request_id: str, cells: Sequence[CellToRun], found: Iterable[Run]) -> AcceptedRuns | None:
+    """These runs in the request's order; None when some are missing."""
+    rows = {run.cell_id: run for run in found}
     if any(cell.cell_id not in rows for cell in cells):
         return None
     runs = [rows[cell.cell_id] for cell in cells]
@@ -248,7 +251,6 @@ def _insert(
         ],
         ignore_conflicts=True,  # somebody repeats the request at this moment: the first one's rows stand
     )
-    Kernel.objects.filter(pk=kernel.pk).update(last_activity_at=timezone.now())
     record(
         "run",
         actor=user,

@@ -46,6 +46,7 @@ RUNS_ARE_KEPT = timedelta(days=90)
 USAGE_IS_KEPT = timedelta(days=400)  # a year, and a month in which to look at it
 RUNS_DELETED_AT_ONCE = 1_000
 SILENT_MAILBOX_S = 600  # ten missed signs of life
+SEEN_EVERY = timedelta(seconds=30)
 
 
 def reap_lost_nodes() -> list[str]:
@@ -58,14 +59,17 @@ def reap_lost_nodes() -> list[str]:
     """
     transport = blocking_transport()
     lost: list[str] = []
-    for name, info in Node.objects.exclude(state="lost").values_list("node_id", "info"):
+    now = timezone.now()
+    nodes = Node.objects.exclude(state="lost").values_list("node_id", "info", "last_seen_at")
+    for name, info, last_seen_at in nodes:
         if info.get("demo"):  # rows to look at (`manage.py generate_demo`): they were never on the wire
             continue
         node_id = NodeId(name)
         mark = f"{node_lease(node_id)}:missing"
         if transport.read_lease(node_lease(node_id)) is not None:
             transport.delete_value(mark)
-            Node.objects.filter(pk=node_id).update(last_seen_at=timezone.now())
+            if last_seen_at is None or now - last_seen_at > SEEN_EVERY:
+                Node.objects.filter(pk=node_id).update(last_seen_at=now)
             continue
         missing_since = transport.get_value(mark)
         if missing_since is None:

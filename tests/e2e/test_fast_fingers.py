@@ -20,7 +20,7 @@ TYPED = "abcdefghij"
 def notebook(page: Page, hub: LiveHub, administration: httpx.Client) -> NotebookPage:
     """Open, with the last cell chosen, in command mode."""
     project = make_project(administration, "Fast fingers")
-    cells = [
+    cells: list[dict[str, object]] = [
         {
             "cell_type": kind,
             "id": f"cell-{n}",

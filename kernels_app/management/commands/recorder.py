@@ -11,6 +11,7 @@ import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from kernels_app.bus.event_loops import loop_factory
 from kernels_app.recorder.program import Recorder
 from kernels_app.selectors.metrics import HubState
 from notebooks_app.wire import close_hub_transport, hub_transport
@@ -26,7 +27,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         serve_metrics(settings.METRICS_HOST, settings.METRICS_PORT, HubState())
-        asyncio.run(_run())
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_run())
 
 
 def _show_health() -> None:

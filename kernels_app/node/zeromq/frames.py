@@ -48,6 +48,8 @@ class KernelMessage(msgspec.Struct, frozen=True, gc=False):
         return _object(self.content_frame)
 
     def metadata(self) -> dict[str, Any]:
+        if self.metadata_frame == b"{}":
+            return {}  # of nearly all messages
         return _object(self.metadata_frame)
 
     def execution_state(self) -> str:

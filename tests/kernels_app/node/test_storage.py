@@ -13,8 +13,18 @@ import pytest
 from kernels_app.bus.envelopes import KernelEvent, ProjectFigures, ProjectsMeasured
 from kernels_app.bus.memory_store import forget_memory_store
 from kernels_app.node import storage_watch
-from kernels_app.node.storage import SELDOM_S, Disk, Growth, Storage
-from kernels_app.node.storage_watch import disk_of_folder, folder_bytes
+from kernels_app.node.storage import (
+    FILLING_FILES,
+    SELDOM_S,
+    WRITTEN_FILES,
+    Disk,
+    Growth,
+    Size,
+    Storage,
+    disk_reason,
+    disk_warning,
+)
+from kernels_app.node.storage_watch import disk_of_folder, folder_size
 from tests.kernels_app.node.running_node import DEADLINE_S, NODE_ID, Notebook, RunningNode, running_node
 from tests.kernels_app.node.terminal_reader import Shell
 
@@ -40,7 +50,7 @@ def used_more(disk: Disk, count: int) -> Disk:
 def test_a_project_is_measured_when_something_starts_in_it_and_when_something_was_written() -> None:
     storage = Storage()
     assert storage.due(["a"], DISK, 0.0) == ["a"]
-    storage.measured({"a": 100}, DISK, now_s=0.0, took_s=0.0)
+    storage.measured({"a": Size(100)}, DISK, now_s=0.0, took_s=0.0)
     assert storage.due(["a"], DISK, 1.0) == []
     assert storage.due(["a"], used_more(DISK, 3 * MIB), 1.0) == []
     assert storage.due(["a", "b"], used_more(DISK, 3 * MIB), 1.0) == ["b"]
@@ -52,13 +62,13 @@ def test_a_project_is_measured_when_something_starts_in_it_and_when_something_wa
 
 def test_measuring_takes_a_small_share_of_the_time_but_what_is_new_never_waits() -> None:
     storage = Storage()
-    storage.measured({"a": 0}, DISK, now_s=10.0, took_s=0.5)
+    storage.measured({"a": Size(0)}, DISK, now_s=10.0, took_s=0.5)
     written = used_more(DISK, 100 * MIB)
     assert storage.due(["a", "new"], written, 19.9) == ["new"]
     storage.due(["a"], written, 19.9)
     assert storage.due(["a"], written, 20.0) == ["a"]
     # A disk that is nearly full cannot wait so long.
-    storage.measured({"a": 0}, FULL, now_s=30.0, took_s=0.5)
+    storage.measured({"a": Size(0)}, FULL, now_s=30.0, took_s=0.5)
     assert storage.due(["a"], FULL, 30.9) == []
     assert storage.due(["a"], FULL, 31.0) == ["a"]
 
@@ -71,10 +81,11 @@ def test_the_hub_is_told_of_what_changed_and_how_much_a_project_grew_since_its_l
         ({"a": 20 * MIB}, {"a": Growth(20 * MIB, 0)}),
         ({"a": 60 * MIB, "b": 1000}, {"a": Growth(60 * MIB, 40 * MIB)}),
     ):
-        storage.measured(sizes, DISK, now_s=0.0, took_s=0.0)
+        found = {name: Size(count) for name, count in sizes.items()}
+        storage.measured(found, DISK, now_s=0.0, took_s=0.0)
         assert storage.news() == told
     storage.due([], DISK, 1.0)  # nothing runs in them any more
-    storage.measured({"a": 60 * MIB}, DISK, now_s=0.0, took_s=0.0)
+    storage.measured({"a": Size(60 * MIB)}, DISK, now_s=0.0, took_s=0.0)
     assert storage.news() == {"a": Growth(60 * MIB, 0)}
 
 
@@ -95,7 +106,7 @@ def test_the_project_that_grows_most_fills_the_disk_and_none_that_hardly_grows()
     storage = Storage()
 
     def filling(slow: int, fast: int, disk: Disk = FULL) -> str | None:
-        sizes = {"large": 900 * MIB, "slow": slow * MIB, "fast": fast * MIB}
+        sizes = {"large": Size(900 * MIB), "slow": Size(slow * MIB), "fast": Size(fast * MIB)}
         storage.measured(sizes, disk, now_s=0.0, took_s=0.0)
         return storage.filling()
 
@@ -114,6 +125,29 @@ def test_the_project_that_grows_most_fills_the_disk_and_none_that_hardly_grows()
     assert filling(115, 200) is None
 
 
+def test_files_without_content_fill_a_disk_too() -> None:
+    storage = Storage()
+    roomy, scarce = (
+        Disk(100 << 30, 50 << 30, 1_000_000, 500_000),
+        Disk(100 << 30, 50 << 30, 1_000_000, 49_999),
+    )
+    assert not storage.is_short(roomy)
+    assert storage.is_short(scarce)
+    assert not storage.is_short(Disk(100 << 30, 50 << 30)), "a disk that counts no files"
+    assert not storage.is_short(Disk(1 << 40, 1 << 39, 10**9, 200_000)), "enough, however large the disk"
+    storage.measured({"a": Size(10), "b": Size(900 * MIB, 40)}, roomy, now_s=0.0, took_s=0.0)
+    assert storage.due(["a", "b"], roomy, 1.0) == []
+    written = Disk(roomy.total_bytes, roomy.free_bytes, roomy.total_files, roomy.free_files - WRITTEN_FILES)
+    assert storage.due(["a", "b"], written, 1.0) == ["a", "b"]
+    storage.measured({"a": Size(10, FILLING_FILES - 1)}, scarce, now_s=1.0, took_s=0.0)
+    assert storage.filling() is None
+    storage.measured({"a": Size(10, FILLING_FILES)}, scarce, now_s=2.0, took_s=0.0)
+    assert storage.filling() == "a"
+    assert storage.filling() is None, "it is not blamed twice for the same"
+    assert "only 49,999 more files fit" in disk_reason(scarce)
+    assert disk_warning(scarce).startswith("Only 49,999 of 1,000,000 files more fit ")
+
+
 def test_a_folder_is_counted_as_a_hostile_kernel_left_it(tmp_path: Path) -> None:
     project = tmp_path / "project"
     (project / "below").mkdir(parents=True)
@@ -129,10 +163,11 @@ def test_a_folder_is_counted_as_a_hostile_kernel_left_it(tmp_path: Path) -> None
         deep = deep / "deep"
         deep.mkdir()
     links = sum(os.lstat(project / name).st_size for name in ("to-all", "to-itself"))
-    assert folder_bytes(project, until_s=time.monotonic() + 60) == (1 << 40) + 1000 + links
-    assert folder_bytes(project, until_s=time.monotonic()) == 0, "out of time"
-    assert folder_bytes(project / "absent", until_s=time.monotonic() + 60) == 0
-    assert folder_bytes(project / "sparse", until_s=time.monotonic() + 60) == 0, "no folder"
+    later = time.monotonic() + 60
+    assert folder_size(project, until_s=later) == Size((1 << 40) + 1000 + links, 306)
+    assert folder_size(project, until_s=time.monotonic()) == Size(0), "out of time"
+    assert folder_size(project / "absent", until_s=later) == Size(0)
+    assert folder_size(project / "sparse", until_s=later) == Size(0), "no folder"
 
 
 # What is done
@@ -143,11 +178,14 @@ class SmallDisk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.free_bytes = 1 << 40
+        self.free_files = 1_000_000
         monkeypatch.setattr(storage_watch, "disk_of_folder", self.of)
 
     def of(self, folder: Path) -> Disk:
-        held = folder_bytes(folder, until_s=time.monotonic() + 60)
-        return Disk(2000 * MIB, self.free_bytes - held)
+        held = folder_size(folder, until_s=time.monotonic() + 60)
+        return Disk(
+            2000 * MIB, self.free_bytes - held.files_bytes, 1_000_000, self.free_files - held.files_count
+        )
 
 
 @pytest.fixture
@@ -220,6 +258,16 @@ async def test_who_fills_the_disk_ends_and_others_go_on(
         while await neighbour.text(counting) == before:
             await asyncio.sleep(0.02)
     assert node.supervisor._info(1).warnings[-1].startswith("Only ")
+
+
+async def test_who_makes_files_without_end_ends(node: RunningNode, disk: SmallDisk) -> None:
+    writer = await ready(node, "project")
+    await told_of(node, "project", lambda found: True)
+    disk.free_files = 60_000
+    await writer.run("n = 0\nwhile True: open(f'{n}', 'w').close(); n += 1")
+    ended = await writer.kernel_state("killed")
+    assert "more files fit on the disk of all projects" in ended.reason
+    assert disk.of(node.supervisor._config.projects_root).free_files > 0
 
 
 @pytest.fixture
