@@ -111,12 +111,9 @@ def send_waiting_runs(kernel: Kernel) -> None:
     send_runs(Run.objects.filter(kernel=kernel))
 
 
-def send_runs(runs: QuerySet[Run]) -> list[Run]:
-    """Sends those of the runs that no node has told of yet and whose kernel lives: a command a request, in order.
-
-    These runs.
-    """
-    waiting = list(
+def send_runs(runs: QuerySet[Run]) -> None:
+    """Sends those of the runs that no node has told of yet and whose kernel lives: a command a request, in order."""
+    waiting = (
         runs.filter(state=RunState.QUEUED, is_taken=False, kernel__state__in=LIVE_STATES)
         .select_related("kernel")
         .order_by("queued_at", "position")
@@ -125,11 +122,11 @@ def send_runs(runs: QuerySet[Run]) -> list[Run]:
     for run in waiting:
         by_request.setdefault((run.kernel_id, run.request_id), []).append(run)
     for requested in by_request.values():
-        _execute(requested)
-    return waiting
+        send_request(requested)
 
 
-def _execute(runs: Sequence[Run]) -> None:
+def send_request(runs: Sequence[Run]) -> None:
+    """Sends the runs of one request, in order, to their kernel, which lives."""
     kernel = runs[0].kernel
     if kernel is None:
         return

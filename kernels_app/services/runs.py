@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from kernels_app.bus.envelopes import AnswerInput, ClearOutputs
@@ -16,10 +17,10 @@ from kernels_app.bus.identifiers import CellId, KernelId, RunId
 from kernels_app.bus.operations import AnyOperation, Clear
 from kernels_app.bus.transport import TransportError
 from kernels_app.errors import Invalid, TooLarge, TooMany, Unavailable, UnknownCell
-from kernels_app.models import LIVE_STATES, Kernel, Run
+from kernels_app.models import LIVE_STATES, Kernel, KernelState, Run
 from kernels_app.selectors.kernels import UNFINISHED_STATES, live_kernel
 from kernels_app.selectors.notebooks import live_notebook
-from kernels_app.services.commands import send_runs
+from kernels_app.services.commands import send_request, send_runs
 from kernels_app.services.delivery import deliver
 from kernels_app.services.hub_log import now_ms, write_without_kernel
 from kernels_app.services.kernels import require_kernel, start_kernel
@@ -69,34 +70,29 @@ def run_cells(
         Invalid, TooLarge, TooMany, NoNode, UnknownKernelspec, QuotaExceeded, KernelStopping, Unavailable
     """
     _check_request(request_id, cells)
+    unfinished = Run.objects.filter(document=document, state__in=UNFINISHED_STATES)
+    has_room = unfinished.count() + len(cells) <= MAX_UNFINISHED_RUNS
+    rows = _rows_of(user, document, request_id, cells, stop_on_error)
+    # Mostly the kernel is there and the request is new: then nothing more need be asked.
+    there = live_kernel(document.pk) if has_room else None
+    if there is not None and there.state != KernelState.STOPPING:
+        with suppress(IntegrityError):  # a repeat
+            if _insert(there, rows):
+                return AcceptedRuns(request_id, [run.pk for run in rows], there.pk)
     known = _accepted(document, request_id, cells)
     if known is not None:
         send_runs(Run.objects.filter(document=document, request_id=request_id))
         return known
-    if (
-        Run.objects.filter(document=document, state__in=UNFINISHED_STATES).count() + len(cells)
-        > MAX_UNFINISHED_RUNS
-    ):
+    if not has_room:
         raise TooMany(
             f"At most {MAX_UNFINISHED_RUNS} cells of a notebook may wait. Let some finish, or interrupt."
         )
-    sent: list[Run] = []
-    requested = Run.objects.filter(document=document, request_id=request_id)
     for _ in range(_TRIES):
         kernel = start_kernel(user=user, document=document, kernelspec_name=kernelspec_name)
-        with transaction.atomic():
-            # Locked by this: it cannot be marked as ended between this look and the rows.
-            is_live = Kernel.objects.filter(pk=kernel.pk, state__in=LIVE_STATES).update(
-                last_activity_at=timezone.now()
-            )
-            if not is_live:
-                continue
-            _insert(user, document, kernel, request_id, cells, stop_on_error)
-            transaction.on_commit(lambda: sent.extend(send_runs(requested)))
-        # Some are not among those sent if somebody repeated the request at this moment.
-        accepted = _all_of(request_id, cells, sent) or _accepted(document, request_id, cells)
-        assert accepted is not None
-        return accepted
+        if _insert(kernel, rows, may_be_there=True):
+            accepted = _accepted(document, request_id, cells)
+            assert accepted is not None
+            return accepted
     raise Unavailable("The kernel ended while the cells were being queued. Try again.")
 
 
@@ -211,55 +207,71 @@ def _is_id(text: str) -> bool:
 
 def _accepted(document: Document, request_id: str, cells: Sequence[CellToRun]) -> AcceptedRuns | None:
     """The request's runs, if all of them are rows already."""
-    rows = Run.objects.filter(document=document, request_id=request_id).defer("source")
-    return _all_of(request_id, cells, rows)
-
-
-def _all_of(request_id: str, cells: Sequence[CellToRun], found: Iterable[Run]) -> AcceptedRuns | None:
-    """These runs in the request's order; None when some are missing."""
-    rows = {run.cell_id: run for run in found}
+    rows = {
+        run.cell_id: run
+        for run in Run.objects.filter(document=document, request_id=request_id).defer("source")
+    }
     if any(cell.cell_id not in rows for cell in cells):
         return None
     runs = [rows[cell.cell_id] for cell in cells]
     return AcceptedRuns(request_id, [run.pk for run in runs], runs[-1].kernel_id)
 
 
-def _insert(
-    user: User,
-    document: Document,
-    kernel: Kernel,
-    request_id: str,
-    cells: Sequence[CellToRun],
-    stop_on_error: bool,
-) -> None:
+def _rows_of(
+    user: User, document: Document, request_id: str, cells: Sequence[CellToRun], stop_on_error: bool
+) -> list[Run]:
+    """Not saved yet, and without a kernel."""
     sources = [_storable(cell.source) for cell in cells]
-    hashes = [hashlib.sha256(source.encode()).hexdigest() for source in sources]
-    Run.objects.bulk_create(
-        [
-            Run(
-                document=document,
-                kernel=kernel,
-                user=user,
-                request_id=request_id,
-                cell_id=cell.cell_id,
-                position=position,
-                source=source,
-                source_sha256=digest,
-                stop_on_error=stop_on_error,
-            )
-            for position, (cell, source, digest) in enumerate(zip(cells, sources, hashes, strict=True))
-        ],
-        ignore_conflicts=True,  # somebody repeats the request at this moment: the first one's rows stand
-    )
-    record(
-        "run",
-        actor=user,
-        target=f"document:{document.pk}",
-        team_id=document.project.team_id,
-        request_id=request_id,
-        kernel_id=str(kernel.pk),
-        cells={cell.cell_id: digest for cell, digest in zip(cells, hashes, strict=True)},
-    )
+    return [
+        Run(
+            document=document,
+            user=user,
+            request_id=request_id,
+            cell_id=cell.cell_id,
+            position=position,
+            source=source,
+            source_sha256=hashlib.sha256(source.encode()).hexdigest(),
+            stop_on_error=stop_on_error,
+        )
+        for position, (cell, source) in enumerate(zip(cells, sources, strict=True))
+    ]
+
+
+def _insert(kernel: Kernel, runs: Sequence[Run], *, may_be_there: bool = False) -> bool:
+    """Saves the runs as the kernel's, and has them sent. False, and nothing is done, when it has ended.
+
+    `may_be_there`: some may be rows already, which stand.
+
+    Raises:
+        IntegrityError: some are rows already, and may not be.
+    """
+    for run in runs:
+        run.kernel = kernel
+    first = runs[0]
+    with transaction.atomic():
+        # Locked by this: it cannot be marked as ended between this look and the rows.
+        is_live = Kernel.objects.filter(pk=kernel.pk, state__in=LIVE_STATES).update(
+            last_activity_at=timezone.now()
+        )
+        if not is_live:
+            return False
+        Run.objects.bulk_create(runs, ignore_conflicts=may_be_there)
+        record(
+            "run",
+            actor=first.user,
+            target=f"document:{first.document_id}",
+            team_id=first.document.project.team_id,
+            request_id=first.request_id,
+            kernel_id=str(kernel.pk),
+            cells={run.cell_id: run.source_sha256 for run in runs},
+        )
+        if may_be_there:
+            requested = Run.objects.filter(document_id=first.document_id, request_id=first.request_id)
+            transaction.on_commit(lambda: send_runs(requested))
+        else:
+            kernel.refresh_from_db(fields=["node", "fence"])  # it may have got its place meanwhile
+            transaction.on_commit(lambda: send_request(runs))
+    return True
 
 
 def _storable(source: str) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from kernels_app.bus.envelopes import AnswerInput, ClearOutputs, Execute, StartKernel
 from kernels_app.bus.identifiers import CellId, DocumentId, run_log
@@ -143,6 +144,34 @@ def test_a_repeat_gives_the_same_runs_and_sends_what_was_not_taken(
     repeated = node.command(Execute)
     assert isinstance(execute, Execute)
     assert repeated.cells == execute.cells[1:]
+
+
+def test_a_repeat_with_a_cell_more_runs_that_one(
+    cast: Cast, document: Document, hub_wire: MemoryStore
+) -> None:
+    node = ScriptedNode(hub_wire)
+    [first] = run_cells(user=cast.alice, document=document, request_id="r", cells=TWO[:1]).run_ids
+    node.commands()
+    Run.objects.update(is_taken=True, source="")
+    again = run_cells(user=cast.alice, document=document, request_id="r", cells=TWO)
+    assert again.run_ids[0] == first
+    assert set(Run.objects.values_list("pk", "is_taken")) == {(first, True), (again.run_ids[1], False)}
+    assert [cell.run_id for cell in node.command(Execute).cells] == [str(again.run_ids[1])]
+
+
+def test_a_cell_more_for_a_kernel_that_is_there_is_seven_queries(
+    cast: Cast,
+    document: Document,
+    hub_wire: MemoryStore,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    """Each is half a millisecond of a processor: with the reading of who may, all that a run costs the web process."""
+    node = ScriptedNode(hub_wire)
+    run_cells(user=cast.alice, document=document, request_id="first", cells=TWO[:1])
+    node.commands()
+    with django_assert_max_num_queries(7 + 2):  # begin and commit, or a savepoint's
+        run_cells(user=cast.alice, document=document, request_id="r", cells=TWO[1:])
+    assert [cell.source for cell in node.command(Execute).cells] == ["a + 1"]
 
 
 def test_a_repeat_after_the_kernel_ended_starts_no_other(
