@@ -1,7 +1,10 @@
 /** Keeps a document in this browser (IndexedDB), so that edits outlive a crash, a closed page and days without the hub. */
 
-import { IndexeddbPersistence } from "y-indexeddb";
+import type { ReadonlySignal } from "@preact/signals";
+import { IndexeddbPersistence, storeState } from "y-indexeddb";
 import * as Y from "yjs";
+
+import { KeptWrites } from "./keptWrites";
 
 export interface CopyKey {
   username: string;
@@ -51,18 +54,28 @@ function changeNote(key: CopyKey, change: Partial<CopyNote> | null): void {
 /** The kept copy of one document and epoch, attached to `doc`. */
 export class KeptCopy {
   readonly #store: IndexeddbPersistence | null;
+  readonly #writes = new KeptWrites(() => this.#stored());
+  /** Whether all of the document is in the browser's storage, and outlives the page. */
+  readonly isWritten: ReadonlySignal<boolean> = this.#writes.isDone;
+  /** The storage refused something, because it is full say: what it has of the document has a hole. */
+  #hasHole = false;
   #unsent: boolean;
   /** Settles when what was kept is in the document, or when the storage does not answer. */
   readonly whenLoaded: Promise<void>;
 
   constructor(
-    doc: Y.Doc,
+    private readonly doc: Y.Doc,
     private readonly key: CopyKey,
   ) {
     this.#unsent = readNotes(noteKey(key.username, key.documentId))[key.epoch]?.unsent ?? false;
     changeNote(key, { openedAtMs: Date.now() });
     this.#store = typeof indexedDB === "undefined" ? null : new IndexeddbPersistence(databaseName(key), doc);
-    const loaded = this.#store?.whenSynced.then(() => undefined).catch(() => undefined) ?? Promise.resolve();
+    // After the store itself: it has begun to write when this is called.
+    doc.on("update", this.#onUpdate);
+    const loaded =
+      this.#store?.whenSynced
+        .then(({ db }) => db?.addEventListener("abort", () => (this.#hasHole = true))) // of any transaction
+        .catch(() => undefined) ?? Promise.resolve();
     this.whenLoaded = Promise.race([loaded, new Promise<void>((resolve) => setTimeout(resolve, LOAD_MS))]);
   }
 
@@ -78,7 +91,31 @@ export class KeptCopy {
   }
 
   async dispose(): Promise<void> {
+    this.doc.off("update", this.#onUpdate);
+    this.#writes.dispose();
     await this.#store?.destroy();
+  }
+
+  readonly #onUpdate = (_update: Uint8Array, origin: unknown): void => {
+    if (origin !== this.#store) this.#writes.note();
+  };
+
+  /** Transactions that write to one store take turns: when this one is through, all before it are. */
+  async #stored(): Promise<void> {
+    await this.whenLoaded;
+    const database = this.#store?.db;
+    if (!this.#store || !database) throw new Error("This browser keeps nothing.");
+    if (this.#hasHole) {
+      this.#hasHole = false;
+      await storeState(this.#store);
+    }
+    await new Promise<void>((resolve, reject) => {
+      const turn = database.transaction(["updates"], "readwrite");
+      turn.oncomplete = () => resolve();
+      turn.onabort = () => reject(new Error("This browser's storage took nothing."));
+      turn.objectStore("updates").get(0);
+    });
+    if (this.#hasHole) throw new Error("This browser's storage took not all.");
   }
 }
 

@@ -107,7 +107,8 @@ function tellStatus(now: Opening, status: Signal<TabStatus>): void {
   };
   // The browser may know that it is offline long before the connection notices.
   const isKeptHere = !isHubReachable.value && notebook.provider.hasUnsentEdits.value;
-  const saved = isKeptHere ? "offline" : SAVED[notebook.provider.saved.value.state];
+  let saved = isKeptHere ? "offline" : SAVED[notebook.provider.saved.value.state];
+  if (saved === "offline" && !notebook.isWritten.value) saved = "unsaved";
   if (saved) next.saved = saved;
   if (notebook.cursor.value) next.position = notebook.cursor.value;
   status.value = next;

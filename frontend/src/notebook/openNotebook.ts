@@ -76,6 +76,11 @@ export class OpenNotebook {
   readonly canEdit = computed(() => this.role.value !== "viewer" && this.#problem.value === null);
   readonly language: ReadonlySignal<LanguageName>;
 
+  /** Whether this browser has every edit, and keeps it when the page is closed. */
+  get isWritten(): ReadonlySignal<boolean> {
+    return this.#kept.isWritten;
+  }
+
   /** Where a jump to a cell goes; set by the view. */
   reveal: (cellId: string) => void = () => undefined;
   readonly #kept: KeptCopy;
