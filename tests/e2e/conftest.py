@@ -97,7 +97,8 @@ def page(context: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Pa
     )
     yield page
     if request.node.stash.get(_FAILED, False):
-        screenshot(page, f"failed-{request.node.name}")
+        for shown in context.pages[-1:]:  # the test may have closed its first one
+            screenshot(shown, f"failed-{request.node.name}")
     assert not errors, errors
 
 
