@@ -55,13 +55,6 @@ class Size(msgspec.Struct, frozen=True):
     files_bytes: int
     files_count: int = 0
 
-    def more_than(self, other: Size) -> float:
-        """How much it grew, as a multiple of what fills a disk."""
-        return max(
-            (self.files_bytes - other.files_bytes) / FILLING_BYTES,
-            (self.files_count - other.files_count) / FILLING_FILES,
-        )
-
 
 class Growth(msgspec.Struct, frozen=True):
     """Of a project: its files now, and how much more that is than the least since kernels run in it."""
@@ -145,17 +138,29 @@ class Storage:
 
     def is_short(self, disk: Disk) -> bool:
         """Whether so little is free that whoever writes has to stop, before the hub itself cannot."""
-        return disk.free_bytes < self.reserve_of(disk) or is_short_of_files(disk)
+        return self._is_short_of_bytes(disk) or is_short_of_files(disk)
 
-    def filling(self) -> str | None:
-        """The project that grew most since enough was free, if any grew as if it would fill the disk. It is not named
-        again before it has grown as much once more."""
-        grown = {name: one.now.more_than(one.before) for name, one in self._projects.items()}
+    def _is_short_of_bytes(self, disk: Disk) -> bool:
+        return disk.free_bytes < self.reserve_of(disk)
+
+    def filling(self, disk: Disk) -> str | None:
+        """The project that grew most, of what the disk is short of, since enough was free; if any grew as if it would
+        fill it. It is not named again before it has grown as much once more."""
+        grown = {name: self._growth(project, disk) for name, project in self._projects.items()}
         most = max(grown, key=lambda name: grown[name], default=None)
         if most is None or grown[most] < 1:
             return None
         self._projects[most].before = self._projects[most].now
         return most
+
+    def _growth(self, project: _Project, disk: Disk) -> float:
+        """As a multiple of what fills a disk."""
+        growth = 0.0
+        if self._is_short_of_bytes(disk):
+            growth = (project.now.files_bytes - project.before.files_bytes) / FILLING_BYTES
+        if is_short_of_files(disk):
+            growth = max(growth, (project.now.files_count - project.before.files_count) / FILLING_FILES)
+        return growth
 
 
 def is_short_of_files(disk: Disk) -> bool:

@@ -83,7 +83,7 @@ class StorageWatch:
         if is_short and not self.warning:
             logger.warning("%s", disk_warning(disk))
         self.warning = disk_warning(disk) if is_short else ""
-        project = self._storage.filling() if is_short else None
+        project = self._storage.filling(disk) if is_short else None
         if project is not None:
             logger.warning("What writes in project %s ends: it fills the disk.", project)
             self._end_writers(project, disk_reason(disk))
