@@ -30,7 +30,10 @@ class Reader:
             self.writable_count += 1
             self.poll.change(self.near.fileno(), wants_to_write=False)
         try:
-            count = len(self.near.recv(65536))
+            data = self.near.recv(65536)
+            count = len(data)
+            if not data:
+                self.poll.remove(self.near.fileno())
         except BlockingIOError:
             count = 0
         self.looks.append((count, self.poll.is_gathered))
@@ -116,11 +119,13 @@ async def test_sockets_that_are_gone_are_not_expected_any_more() -> None:
 
 
 async def test_the_end_of_a_quiet_socket_is_seen() -> None:
-    with polling(GATHER_S) as (poll, [reader]):
+    with polling(10.0) as (poll, [reader]):
         poll.expect([reader.near.fileno()])
+        await asyncio.sleep(0.02)
+        assert reader.looks == []
         reader.far.close()
-        await settle()
-        assert reader.looks  # reads nothing, and its owner takes it away
+        await asyncio.sleep(0.02)
+        assert reader.looks == [(0, False)], "long before it would have been read with others"
 
 
 async def test_room_to_write_is_told_while_a_socket_is_quiet() -> None:
