@@ -17,6 +17,8 @@ from weakref import WeakKeyDictionary
 # Between two looks while much goes on: from so many messages a second on.
 TICK_S = 0.004  # uvloop counts whole milliseconds
 BUSY_RATE = 1000.0
+# For what comes right behind a first message, or a question: with little load, all of an answer is there by then.
+GATHER_S = 0.001
 RATE_PERIOD_S = 0.1
 
 READABLE, WRITABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR, select.EPOLLOUT

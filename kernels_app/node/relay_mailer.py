@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 from kernels_app.bus.identifiers import Mailbox, NodeId, mailbox_topic
 from kernels_app.bus.relay_envelopes import Gone, MailItem, Messages
+from kernels_app.bus.socket_poll import BUSY_RATE, GATHER_S
 from kernels_app.bus.transport import Transport, TransportError
 from kernels_app.node.relay_kernel import KernelRelay
 from kernels_app.node.relay_reader import RelayReader
@@ -22,10 +23,6 @@ logger = logging.getLogger(__name__)
 
 # One mail: large enough to cost little, small enough to pass between others.
 MAIL_BYTES = 512 * 1024
-# After a lull, waited for what comes right behind a first message.
-GATHER_S = 0.001
-# Messages a second from which on nothing is waited for any more.
-BUSY_RATE = 1000.0
 RETRY_S = 0.1
 
 
@@ -80,7 +77,8 @@ class RelayMailer:
     def tell_soon(self) -> None:
         """Casts what there is, in this turn of the loop or a moment later."""
         if self._telling is None and self._may_tell:
-            # While much goes on, sockets are read in ticks: a burst is there as a whole.
+            # While much goes on, sockets are read in ticks: a burst is there as a whole. With a container's line, and
+            # after a lull, what comes right behind a first message is waited for.
             self._telling = (
                 self._loop.call_soon(self._tell)
                 if self._rate >= BUSY_RATE or self._is_gathered()

@@ -7,7 +7,7 @@ import time
 
 import zmq
 
-from kernels_app.bus.socket_poll import SocketPoll
+from kernels_app.bus.socket_poll import GATHER_S, SocketPoll
 from kernels_app.node.connection import Connection
 from kernels_app.node.zeromq.channel_base import (
     CHANNELS,
@@ -28,8 +28,6 @@ DRAIN_COUNT = 256
 WINDOW_S = 0.0025
 BUSY_RATE = 1500.0
 SHORTEST_WINDOW_S = 0.0003
-# On unix sockets, while there is little load: an answer's messages are there by then if its code does next to nothing.
-GATHER_S = 0.001  # uvloop counts whole milliseconds
 # The plain calls: pyzmq's own wrappers turn each number into an enum, and look twice.
 _get = zmq.backend.Socket.get
 _receive = zmq.backend.Socket.recv
