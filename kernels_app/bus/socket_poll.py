@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import select
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -35,23 +35,26 @@ class Polled(Protocol):
 class SocketPoll:
     """Sockets of one event loop. All methods are called on it.
 
-    `gather_s`: who is expected to send several messages, or has just sent one, is read so much later.
+    `gather_s`: who is expected to send several messages, or has just sent one, is read so much later, and all others
+    with it. `busy_rate`: messages a second from which on there are ticks.
     """
 
-    def __init__(self, gather_s: float = 0.0) -> None:
+    def __init__(self, gather_s: float = 0.0, busy_rate: float = BUSY_RATE) -> None:
         self._gather_s = gather_s
+        self._busy_rate = busy_rate
         self._poll = select.epoll()
+        # What the event loop watches: to stop and go on is one system call, where the loop would take down and set up.
+        self._gate = select.epoll()
+        self._gate.register(self._poll.fileno(), 0)
         self._owners: dict[int, Polled] = {}
-        self._writing: set[int] = set()
-        self._quiet: dict[int, None] = {}  # not listened to, until they are read together
         self._asking: dict[Polled, None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_watched = False  # the event loop calls when a socket is ready
-        self._is_looking = self._is_gathered = False
-        self._tick: asyncio.Handle | None = None
-        self._gathering: asyncio.TimerHandle | None = None
+        self._is_watched = False  # the event loop calls when a socket is ready; else there is a next look
+        self._is_looking = self._is_gathered = self._is_expecting = False
+        self._next: asyncio.Handle | None = None
         self._rate = 0.0
         self._looked_s = 0.0
+        self.look_number = 0
 
     def add(self, descriptor: int, owner: Polled) -> None:
         """Has `owner.on_ready` called when there is something to read."""
@@ -59,18 +62,16 @@ class SocketPoll:
         self._poll.register(descriptor, select.EPOLLIN)
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
+            self._loop.add_reader(self._gate.fileno(), self._look)
             self._watch()
 
     def change(self, descriptor: int, *, wants_to_write: bool) -> None:
-        (self._writing.add if wants_to_write else self._writing.discard)(descriptor)
-        self._listen_to(descriptor)
+        self._poll.modify(descriptor, select.EPOLLIN | (select.EPOLLOUT if wants_to_write else 0))
 
     def remove(self, descriptor: int) -> None:
         """Call it before the socket is closed."""
         if self._owners.pop(descriptor, None) is not None:
             self._poll.unregister(descriptor)
-            self._writing.discard(descriptor)
-            self._quiet.pop(descriptor, None)
 
     def ask(self, owner: Polled) -> None:
         """Has `on_ready(0)` called in the next turn of the loop."""
@@ -78,18 +79,12 @@ class SocketPoll:
         if not self._is_looking:
             self._look_in(0.0)
 
-    def expect(self, descriptors: Iterable[int]) -> None:
-        """Several messages are about to come there: they need not wake this program one by one."""
-        if not self._gather_s or not self._is_watched or self._loop is None:
-            return
-        for descriptor in descriptors:
-            if descriptor in self._owners and descriptor not in self._quiet:
-                self._quiet[descriptor] = None
-                self._listen_to(descriptor)
-        if self._gathering is None:
-            # While much goes on, answers to others are read with them.
-            wait_s = TICK_S if self._rate >= BUSY_RATE else self._gather_s
-            self._gathering = self._loop.call_later(wait_s, self._read_quiet)
+    def expect(self) -> None:
+        """Several messages are about to come: they need not wake this program one by one."""
+        if self._is_looking:
+            self._is_expecting = True
+        elif self._is_watched and self._gather_s:
+            self._look_in(self._gather_s)
 
     @property
     def is_gathered(self) -> bool:
@@ -97,79 +92,68 @@ class SocketPoll:
         return self._is_gathered
 
     def close(self) -> None:
-        if self._is_watched and self._loop is not None and not self._loop.is_closed():
-            self._loop.remove_reader(self._poll.fileno())
-        for handle in (self._tick, self._gathering):
-            if handle is not None:
-                handle.cancel()
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._gate.fileno())
+        if self._next is not None:
+            self._next.cancel()
         self._is_watched = False
+        self._gate.close()
         self._poll.close()
 
-    def _listen_to(self, descriptor: int) -> None:
-        reads = 0 if descriptor in self._quiet else select.EPOLLIN
-        self._poll.modify(descriptor, reads | (select.EPOLLOUT if descriptor in self._writing else 0))
-
     def _watch(self) -> None:
-        assert self._loop is not None
         self._is_watched = True
-        self._loop.add_reader(self._poll.fileno(), self._look)
+        self._gate.modify(self._poll.fileno(), select.EPOLLIN)
 
     def _look_in(self, delay_s: float) -> None:
         assert self._loop is not None
         if self._is_watched:
             self._is_watched = False
-            self._loop.remove_reader(self._poll.fileno())
-        if self._tick is not None:
-            self._tick.cancel()
-        self._tick = (
+            self._gate.modify(self._poll.fileno(), 0)
+        if self._next is not None:
+            self._next.cancel()
+        self._next = (
             self._loop.call_later(delay_s, self._look) if delay_s else self._loop.call_soon(self._look)
         )
 
     def _look(self) -> None:
-        self._tick = None
-        self._serve(self._poll.poll(0), is_gathered=not self._is_watched)
-
-    def _read_quiet(self) -> None:
-        self._gathering = None
-        quiet, self._quiet = self._quiet, {}
-        for descriptor in quiet:
-            self._listen_to(descriptor)
-        self._serve([(descriptor, READABLE) for descriptor in quiet], is_gathered=True)
-
-    def _serve(self, ready: Sequence[tuple[int, int]], *, is_gathered: bool) -> None:
-        self._is_looking, self._is_gathered = True, is_gathered
-        asking, self._asking = self._asking, {}
-        total = 0
-        spoken = []
+        self._next = None
+        self._is_looking, self._is_gathered = True, not self._is_watched
+        self.look_number += 1
+        count = 0
         try:
-            for descriptor, events in ready:
-                owner = self._owners.get(descriptor)
-                if owner is not None:  # else closed by what came before
-                    asking.pop(owner, None)
-                    count = owner.on_ready(events)
-                    if count:
-                        spoken.append(descriptor)
-                        total += count
-            for owner in asking:
-                total += owner.on_ready(0)
+            count = self._serve(self._poll.poll(0))
         finally:
-            self._is_looking = self._is_gathered = False
-            self._go_on(total, [] if is_gathered else spoken)
+            self._is_looking = False
+            self._go_on(count)
 
-    def _go_on(self, count: int, spoken: Sequence[int]) -> None:
+    def _serve(self, ready: Sequence[tuple[int, int]]) -> int:
+        asking, self._asking = self._asking, {}
+        count = 0
+        # The last first: an answer brings along what its sender said before it elsewhere.
+        for descriptor, events in reversed(ready):
+            owner = self._owners.get(descriptor)
+            if owner is not None:  # else closed by what came before
+                asking.pop(owner, None)
+                count += owner.on_ready(events)
+        for owner in asking:
+            count += owner.on_ready(0)
+        return count
+
+    def _go_on(self, count: int) -> None:
         now_s = time.monotonic()
         passed_s = max(now_s - self._looked_s, 1e-4)
         self._rate += (count / passed_s - self._rate) * min(1.0, passed_s / RATE_PERIOD_S)
         self._looked_s = now_s
+        is_more_to_come = self._is_expecting or (count > 0 and not self._is_gathered)
+        self._is_gathered = self._is_expecting = False
         if self._asking:
             self._look_in(0.0)
-        elif count and self._rate >= BUSY_RATE:
+        elif count and self._rate >= self._busy_rate:
             self._look_in(TICK_S)
-        else:
-            if self._tick is None and not self._is_watched:
-                self._watch()
-            if spoken:
-                self.expect(spoken)
+        elif is_more_to_come and self._gather_s:
+            self._look_in(self._gather_s)
+        elif not self._is_watched:
+            self._watch()
 
 
 _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, SocketPoll] = WeakKeyDictionary()

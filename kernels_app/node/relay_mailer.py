@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from kernels_app.bus.identifiers import Mailbox, NodeId, mailbox_topic
 from kernels_app.bus.relay_envelopes import Gone, MailItem, Messages
-from kernels_app.bus.socket_poll import BUSY_RATE, GATHER_S
+from kernels_app.bus.socket_poll import GATHER_S
 from kernels_app.bus.transport import Transport, TransportError
 from kernels_app.node.relay_kernel import KernelRelay
 from kernels_app.node.relay_reader import RelayReader
@@ -50,8 +51,6 @@ class RelayMailer:
         self._may_tell = False
         self._telling: asyncio.Handle | None = None
         self._recovering: asyncio.Task[None] | None = None
-        self._told_s = 0.0
-        self._rate = 0.0  # messages a second
         self._connection_number = 0
 
     def begin(self, connection_number: int) -> None:
@@ -77,11 +76,10 @@ class RelayMailer:
     def tell_soon(self) -> None:
         """Casts what there is, in this turn of the loop or a moment later."""
         if self._telling is None and self._may_tell:
-            # While much goes on, sockets are read in ticks: a burst is there as a whole. With a container's line, and
-            # after a lull, what comes right behind a first message is waited for.
+            # With a container's line, and after a lull, what comes right behind a first message is waited for.
             self._telling = (
                 self._loop.call_soon(self._tell)
-                if self._rate >= BUSY_RATE or self._is_gathered()
+                if self._is_gathered()
                 else self._loop.call_later(GATHER_S, self._tell_in_turn)
             )
 
@@ -91,18 +89,14 @@ class RelayMailer:
 
     def _tell(self) -> None:
         self._telling = None
+        if not self._may_tell:
+            return
         try:
-            count = self._cast_mail()
+            self._cast_mail()
         except TransportError as error:
             logger.warning("Kernel messages wait for the wire: %s", error)
             self._may_tell = False
             self._recovering = asyncio.create_task(self._recover())
-            return
-        now_s, before_s = self._loop.time(), self._told_s
-        self._told_s = now_s
-        passed_s = max(now_s - before_s, 1e-4)
-        share = min(1.0, passed_s * 10)  # the rate of about the last tenth of a second
-        self._rate += (count / passed_s - self._rate) * share
 
     async def _recover(self) -> None:
         await asyncio.sleep(RETRY_S)
@@ -122,23 +116,15 @@ class RelayMailer:
                 reader.skip()
             self.tell_soon()
 
-    def _cast_mail(self) -> int:
-        """One mail for each web process that something is there for; the number of messages. Raises TransportError."""
-        count = 0
+    def _cast_mail(self) -> None:
+        """One mail for each web process that something is there for. Raises TransportError."""
         for reader in list(self._readers.values()):
             if not reader.has_mail:
                 continue
             kernels: list[KernelRelay] = []
-
-            def collect(reader: RelayReader = reader, kernels: list[KernelRelay] = kernels) -> list[MailItem]:
-                nonlocal count
-                items = self._collect(reader, kernels)
-                count += sum(len(item.messages) for item in items if isinstance(item, Messages))
-                return items
-
-            payload = reader.mail(self._node_id, self._fence, collect)
-            if reader.has_mail:
-                self.tell_soon()
+            payload = reader.mail(self._node_id, self._fence, partial(self._collect, reader, kernels))
+            if reader.has_mail and self._telling is None:
+                self._telling = self._loop.call_soon(self._tell)  # more than fits in one
             try:
                 self._transport.cast(mailbox_topic(reader.mailbox), payload)
             except TransportError:
@@ -147,7 +133,6 @@ class RelayMailer:
             finally:
                 for kernel in kernels:
                     kernel.check_pressure()
-        return count
 
     def _collect(self, reader: RelayReader, kernels: list[KernelRelay]) -> list[MailItem]:
         items, reader.items = reader.items, []

@@ -80,8 +80,7 @@ class UnixChannels(SocketChannels):
         if link is None:
             return False
         link.send(pack_message(parts))
-        # Outputs and the reply come right behind each other.
-        self._poll.expect([link.descriptor, self._links["iopub"].descriptor])
+        self._poll.expect()  # outputs and the reply come right behind each other
         return True
 
     # Called by the links
@@ -98,13 +97,13 @@ class UnixChannels(SocketChannels):
     def overran(self, reason: str) -> None:
         self._listener.on_overrun(reason)
 
-    def hear_outputs_first(self) -> bool:
-        """Handles what the kernel has published; False when that is more than can be handled now.
+    def hear_outputs_first(self) -> tuple[int, bool]:
+        """Handles what the kernel has published: how many messages, and whether those are all for now.
 
         Before each reply: a kernel sends its outputs first, and clients wait only seconds for those that come after.
         """
         outputs = self._links.get("iopub")
-        return outputs is None or outputs.handle_all()
+        return (0, True) if outputs is None else outputs.handle_all()
 
 
 class _Link:
@@ -128,15 +127,11 @@ class _Link:
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
         self._sent_of_first = 0
+        self._read_in = -1  # this look
         self._is_ready = False  # the other end takes messages
         self._is_blocked = False  # ... but the socket takes no more for now
         self._retry: asyncio.TimerHandle | None = None
         self._retry_ms: float = RECONNECT_MS
-
-    @property
-    def descriptor(self) -> int:
-        """-1 while it is not connected."""
-        return self._socket.fileno() if self._socket is not None else -1
 
     def connect(self) -> None:
         """Now or, while nobody listens, later."""
@@ -237,6 +232,8 @@ class _Link:
     def on_ready(self, events: int) -> int:
         if events & WRITABLE:
             self._flush()
+        elif self._read_in == self._poll.look_number and not self._inbox:
+            return 0  # what was there is read; an end, too, is seen again
         is_over = bool(events & READABLE) and self._read()
         count = self._handle()
         if is_over and not self._is_closed:
@@ -245,11 +242,14 @@ class _Link:
                 self._connect_later()
         return count
 
-    def handle_all(self) -> bool:
-        """Reads and handles what is there now, for a while; whether nothing is left."""
+    def handle_all(self) -> tuple[int, bool]:
+        """Reads and handles what is there now, for a while: how many messages, and whether nothing is left."""
+        count = 0
         if not self._inbox and self._socket is not None:
-            self.on_ready(READABLE)
-        return not self._inbox
+            self._read_in = -1
+            count = self.on_ready(READABLE)
+            self._read_in = self._poll.look_number
+        return count, not self._inbox
 
     def _read(self) -> bool:
         """True when the other end is gone."""
@@ -273,9 +273,11 @@ class _Link:
     def _handle(self) -> int:
         """Handles what was read, for a while; how many messages."""
         count = 0
-        if self._inbox and self._name != "iopub" and not self._owner.hear_outputs_first():
-            self._poll.ask(self)
-            return count
+        if self._inbox and self._name != "iopub":
+            count, is_all = self._owner.hear_outputs_first()
+            if not is_all:
+                self._poll.ask(self)
+                return count
         deadline = time.monotonic() + DRAIN_S
         while self._inbox:
             data = self._inbox.popleft()
