@@ -14,6 +14,7 @@ import { addCell, copySelected, cutToClipboard, pasteCells } from "./cellActions
 import { type KeyboardPlace, notebookCommands } from "./commandList";
 import { CellDrag } from "./cellDrag";
 import type { OpenNotebook } from "./openNotebook";
+import { cellElement, reveal, revealHeading } from "./reveal";
 import { Toolbar } from "./Toolbar";
 import "./notebook.css";
 
@@ -40,6 +41,7 @@ export function NotebookPage({ notebook, project, isActive }: NotebookPageProps)
   }, [notebook]);
   useLayoutEffect(() => {
     notebook.reveal = (cellId) => requestAnimationFrame(() => reveal(scroller.current, cellId));
+    notebook.revealHeading = (cellId, nth) => requestAnimationFrame(() => revealHeading(scroller.current, cellId, nth));
   }, [notebook]);
 
   useFocusFollowsSelection(notebook, root, scroller, isActive);
@@ -130,23 +132,6 @@ function placeOf(root: () => HTMLElement | null, scroller: () => HTMLElement | n
       element?.scrollBy({ top: direction * element.clientHeight * 0.85 });
     },
   };
-}
-
-const cellElement = (scroller: Element | null, cellId: string): HTMLElement | null =>
-  scroller?.querySelector<HTMLElement>(`[data-cell-id="${CSS.escape(cellId)}"]`) ?? null;
-
-/** Brings the cell into view with the least movement; a cell larger than the view shows its top. */
-function reveal(scroller: HTMLElement | null, cellId: string): void {
-  const element = cellElement(scroller, cellId);
-  if (!scroller || !element) return;
-  const cell = element.getBoundingClientRect();
-  const view = scroller.getBoundingClientRect();
-  const margin = 12;
-  if (cell.top < view.top) scroller.scrollTop += cell.top - view.top - margin;
-  else if (cell.bottom > view.bottom) {
-    if (cell.height < view.height) scroller.scrollTop += cell.bottom - view.bottom + margin;
-    else if (cell.top > view.bottom - 80) scroller.scrollTop += cell.top - view.top - margin;
-  }
 }
 
 /** In command mode the active cell has the focus, when the focus is in the notebook at all. */

@@ -104,6 +104,7 @@ function tellStatus(now: Opening, status: Signal<TabStatus>): void {
     people: notebook.presence.people.value,
     readOnly: notebook.role.value === "viewer",
     versions: notebook.versions,
+    outline: notebook.outline,
   };
   // The browser may know that it is offline long before the connection notices.
   const isKeptHere = !isHubReachable.value && notebook.provider.hasUnsentEdits.value;

@@ -21,6 +21,7 @@ import { kernelspecsOf } from "../store/kernelspecs";
 import { createOutputLog, type OutputLog } from "../store/outputLog";
 import { explainRefusal } from "../panels/QuotaDialog";
 import { toast } from "../ui/toast";
+import { NotebookOutline } from "./outline";
 import { RunsClient } from "./runsClient";
 import { CellSelection } from "./selection";
 import { NotebookVersions } from "./versions";
@@ -47,6 +48,7 @@ export class OpenNotebook {
   readonly selection: CellSelection;
   readonly live: LiveEditors;
   readonly versions: NotebookVersions;
+  readonly outline: NotebookOutline;
   readonly editors = new Map<string, CellEditor>();
   readonly host: EditorHost;
   /** Markdown cells that show their source. */
@@ -83,6 +85,8 @@ export class OpenNotebook {
 
   /** Where a jump to a cell goes; set by the view. */
   reveal: (cellId: string) => void = () => undefined;
+  /** The same for the n-th heading of a text cell; set by the view. */
+  revealHeading: (cellId: string, nth: number) => void = () => undefined;
   readonly #kept: KeptCopy;
   readonly #copyKey: CopyKey;
   #isDisposed = false;
@@ -114,6 +118,11 @@ export class OpenNotebook {
       log: this.log,
       connect: (handlers) => new HubSocket({ ...handlers, url: `/ws/runs/${info.id}` }),
       onRefused: (error) => explainRefusal(error, { label: "Start it again", run: () => this.runs.start(this.kernelspecName.peek() ?? undefined) }),
+    });
+    this.outline = new NotebookOutline(this.model, this.selection.active, ({ cellId, nth }) => {
+      this.isFollowing.value = false;
+      this.selection.select(cellId);
+      this.revealHeading(cellId, nth);
     });
     this.versions = new NotebookVersions(info.id, () => documentToNbformat(this.doc), this.provider.hasUnsentEdits);
     this.log.onGap(() => this.runs.resume());

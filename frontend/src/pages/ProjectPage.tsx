@@ -4,6 +4,7 @@ import { hubUrl } from "../address";
 import type { Project } from "../api/types";
 import { ActivityBar } from "../panels/ActivityBar";
 import { FilesPanel } from "../panels/FilesPanel";
+import { OutlinePanel } from "../panels/OutlinePanel";
 import { RunningPanel } from "../panels/RunningPanel";
 import { StatusBar } from "../panels/StatusBar";
 import { TrashPanel } from "../panels/TrashPanel";
@@ -85,6 +86,8 @@ export function ProjectPage({ project, path }: { project: Project; path: string 
               side={
                 panel === "files" ? (
                   <FilesPanel project={project} actions={work.actions} />
+                ) : panel === "outline" ? (
+                  <OutlinePanel outline={active?.status.value.outline} />
                 ) : panel === "versions" ? (
                   <VersionsPanel versions={active?.status.value.versions} canEdit={canEdit(project)} />
                 ) : panel === "running" ? (

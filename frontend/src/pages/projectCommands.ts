@@ -30,6 +30,7 @@ export function projectCommands(work: OpenProject, project: Project): Command[] 
     { id: "project.new-folder", title: "New folder", group: "Project", when: isEditor, run: () => work.actions.newFolder(folder()) },
     { id: "project.new-terminal", title: "New terminal", group: "Project", when: isEditor, run: () => work.actions.newTerminal(folder()) },
     { id: "project.toggle-files", title: "Show or hide files", group: "Project", keys: ["Mod-B"], whileTyping: true, run: () => togglePanel("files") },
+    { id: "project.show-outline", title: "Show the outline of the notebook", group: "Project", run: () => showPanel("outline") },
     { id: "project.show-versions", title: "Show the versions of the notebook", group: "Project", run: () => showPanel("versions") },
     { id: "project.show-running", title: "Show what is running", group: "Project", run: () => showPanel("running") },
     { id: "project.show-trash", title: "Show the trash", group: "Project", run: () => showPanel("trash") },

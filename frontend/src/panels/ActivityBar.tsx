@@ -3,6 +3,7 @@ import { Icon, type IconName } from "../ui/Icon";
 
 const PANELS: readonly { panel: PanelName; icon: IconName; label: string }[] = [
   { panel: "files", icon: "files", label: "Files" },
+  { panel: "outline", icon: "list", label: "Outline" },
   { panel: "versions", icon: "clock", label: "Versions" },
   { panel: "running", icon: "pulse", label: "Running" },
   { panel: "trash", icon: "trash", label: "Trash" },

@@ -1,6 +1,6 @@
 import { effect, signal } from "@preact/signals";
 
-export const PANEL_NAMES = ["files", "versions", "running", "trash"] as const;
+export const PANEL_NAMES = ["files", "outline", "versions", "running", "trash"] as const;
 export type PanelName = (typeof PANEL_NAMES)[number];
 
 interface Layout {

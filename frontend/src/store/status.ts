@@ -1,6 +1,7 @@
 import { signal, type Signal } from "@preact/signals";
 import type { KernelState } from "../api/types";
 import type { KernelUse } from "./outputLogTypes";
+import type { NotebookOutline } from "../notebook/outline";
 import type { NotebookVersions } from "../notebook/versions";
 
 /** What the status bar says about an open tab. The view in the tab writes it, the shell shows it. */
@@ -23,6 +24,7 @@ export interface TabStatus {
   readOnly?: boolean;
   /** Of an open notebook. */
   versions?: NotebookVersions;
+  outline?: NotebookOutline;
 }
 
 /** `saved`: the hub has it. `on-disk`: in the database and the file too. `offline`: kept here until the hub is back. */

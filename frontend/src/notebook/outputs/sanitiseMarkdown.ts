@@ -1,7 +1,7 @@
 /** Markdown to safe elements: marked, then DOMPurify. Formulas are left as marked places for KaTeX. */
 
 import DOMPurify from "dompurify";
-import { Marked, type TokenizerAndRendererExtension, type Tokens } from "marked";
+import { Marked, type TokenizerAndRendererExtension, type Tokens, type TokensList } from "marked";
 import { keepClasses } from "./keptClasses";
 
 export type Attachments = Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -52,6 +52,9 @@ marked.use({
 export function headingId(text: string): string {
   return text.trim().replace(/\s+/g, "-");
 }
+
+/** What the text is made of, before it is drawn. */
+export const parseMarkdown = (source: string): TokensList => marked.lexer(source);
 
 export function renderMarkdown(source: string, attachments: Attachments | null = null): DocumentFragment {
   const html = marked.parse(source) as string;
