@@ -30,7 +30,7 @@ from notebooks_app.storage.entries import (
 from notebooks_app.storage.failures import told_to_people
 from notebooks_app.storage.hashes import HashMemory
 from notebooks_app.storage.locks import PathLocks
-from notebooks_app.storage.paths import Parts, check_new_name, split_path
+from notebooks_app.storage.paths import Parts, check_apart, check_new_name, split_path
 from notebooks_app.storage.staging import Staging
 from notebooks_app.storage.tree import ProjectTree
 
@@ -220,7 +220,7 @@ class ContentStore:
         """Moves a file or folder (a link itself, not what it points to). Raises Exists when `target` is taken."""
         with told_to_people():
             old, new = self._tree.resolved(source, follows_last=False), self._tree.resolved(target)
-            self._check_apart(old, new)
+            check_apart(old, new)
             with self._locks.hold(self._tree.place(old), self._tree.place(new)):
                 self._tree.info(old)
                 self._check_free(new)
@@ -235,7 +235,7 @@ class ContentStore:
         """Copies a file or folder, all of it or nothing. Raises Exists when `target` is taken."""
         with told_to_people():
             old, new = self._tree.resolved(source), self._tree.resolved(target)
-            self._check_apart(old, new)
+            check_apart(old, new)
             self._tree.info(old)
             self._check_free(new)
             with (
@@ -394,9 +394,3 @@ class ContentStore:
         self._check_new(parts)
         if self._tree.info_or_none(parts) is not None:
             raise Exists(f"“{parts[-1]}” is there already.")
-
-    def _check_apart(self, old: Parts, new: Parts) -> None:
-        if not old:
-            raise Invalid("The project's folder itself cannot be moved or copied.", field="from")
-        if new[: len(old)] == old and len(new) > len(old):
-            raise Invalid("A folder cannot go into itself.", field="to")

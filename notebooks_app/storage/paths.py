@@ -145,3 +145,11 @@ def _name_on_disk(place: Path, name: str) -> str:
     except OSError:
         pass
     return composed
+
+
+def check_apart(old: Parts, new: Parts) -> None:
+    """Whether what is at `old` can be moved or copied to `new`. Raises Invalid."""
+    if not old:
+        raise Invalid("The project's folder itself cannot be moved or copied.", field="from")
+    if new[: len(old)] == old and len(new) > len(old):
+        raise Invalid("A folder cannot go into itself.", field="to")

@@ -33,9 +33,10 @@ export class NotebookOutline {
       }),
     );
     this.current = computed(() => {
-      const [wanted, entries] = [this.#wanted.value, this.entries.value];
-      const asked = wanted?.cellId === activeCell.value && entries.find(({ cellId, nth }) => cellId === wanted?.cellId && nth === wanted.nth);
-      if (asked) return asked;
+      const entries = this.entries.value;
+      const wanted = this.#wanted.value;
+      const there = entries.find(({ cellId, nth }) => cellId === activeCell.value && cellId === wanted?.cellId && nth === wanted.nth);
+      if (there) return there;
       const order = model.order.value;
       const active = order.indexOf(activeCell.value ?? "");
       const above = new Set(order.slice(0, active + 1));

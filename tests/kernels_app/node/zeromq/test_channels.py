@@ -6,12 +6,14 @@ import asyncio
 import fcntl
 import struct
 import termios
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import zmq
 
+from kernels_app.bus.socket_poll import READABLE
 from kernels_app.node.connection import Connection, ipc_connection, tcp_connection
 from kernels_app.node.zeromq import channel_base, unix_channels
 from kernels_app.node.zeromq.channel_base import ChannelName, KernelChannels
@@ -251,5 +253,47 @@ async def test_a_reply_is_heard_after_the_outputs_that_came_before_it(
     wait_for("the reply is there", lambda: waiting_bytes(opened, "shell") >= reply_bytes)
     await eventually(lambda: len(heard.messages) == 13)
     assert heard.messages[-1][1].msg_type == "execute_reply"
+    opened.close()
+    kernel.close()
+
+
+async def test_outputs_that_a_reply_brings_along_count_and_are_not_read_again_in_the_same_look(
+    context: KernelContext, heard: Heard, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    connection = ipc_connection(tmp_path_factory.mktemp("z"))
+    opened = open_channels(context, connection, heard)
+    assert isinstance(opened, UnixChannels)
+    kernel = FakeKernel(context, connection)
+    await kernel.subscribed()
+    opened.send("shell", "execute_request", b"{}", msg_id="m")
+    await eventually(lambda: bool(kernel.shell.poll(0)))
+    identity, *_ = kernel.shell.recv_multipart()
+    shell, iopub = opened._links["shell"], opened._links["iopub"]
+
+    def answer(*outputs: str) -> None:
+        for output in outputs:
+            kernel.publish(output)
+        reply = build_message("reply", b"{}", msg_id="r", session_id="s", date="", signer=kernel.signer)
+        kernel.shell.send_multipart([identity, *reply])
+        wait_for("outputs and reply are there", lambda: waiting_bytes(opened, "iopub") > 0)
+        wait_for(
+            "all of the reply is there", lambda: waiting_bytes(opened, "shell") >= len(pack_message(reply))
+        )
+        time.sleep(0.05)  # so are the rest of the outputs
+
+    # The event loop waits with it: all of this is one look.
+    answer("busy", "stream", "idle")
+    assert shell.on_ready(READABLE) == 4
+    kernel.publish("late")
+    wait_for("the next output is there", lambda: waiting_bytes(opened, "iopub") > 0)
+    assert iopub.on_ready(READABLE) == 0
+    assert waiting_bytes(opened, "iopub") > 0
+    answer("later")
+    assert shell.on_ready(READABLE) == 3  # a reply never comes before its outputs
+    await eventually(lambda: len(heard.messages) == 7)
+    said = [message.msg_type for _, message in heard.messages]
+    assert said == ["busy", "stream", "idle", "reply", "late", "later", "reply"]
+    kernel.publish("next")
+    await eventually(lambda: len(heard.messages) == 8)
     opened.close()
     kernel.close()
