@@ -28,9 +28,8 @@ PEOPLE = 200
 ARRIVAL_S = 20
 BAR_S = 60
 FEW_PLACES = 25
-READING_S = (
-    3.0  # with few places: who has seen the output gives the kernel back so much later, so that others wait
-)
+# With few places: who has seen the output gives the kernel back so much later, so that others wait.
+READING_S = 3.0
 DEADLINE_S = 180
 PASSWORD = "correct horse battery staple"
 _NO_TLS = ssl.create_default_context()  # one for all: each takes longer to make than a person's sign-in
